@@ -1,0 +1,63 @@
+"""Files are written whole: under a temporary name beside the target, then renamed over it."""
+
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cgc.errors import UserError
+
+
+@contextmanager
+def whole_file(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path that becomes `path` on success and vanishes on failure.
+
+    The temporary name keeps the suffix of `path`, since writers choose their format by it.
+
+    Raises:
+        UserError: the folder cannot be made or written to.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.touch()
+    except OSError as error:
+        raise UserError(
+            f"{path.parent} cannot be written to ({error.strerror}): "
+            "make it a folder you may write to, or choose another one"
+        ) from error
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: str | Path, content: Any) -> None:
+    """Write `content` as indented JSON; non-finite numbers are refused."""
+    with whole_file(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: str | Path, *, made_by: str) -> Any:
+    """Read JSON.
+
+    Args:
+        path: the file.
+        made_by: what to run to make the file again; part of the error message.
+
+    Raises:
+        UserError: the file is missing or is not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text())
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is missing: make it with {made_by}") from error
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{path} is not readable JSON ({error}): delete it and run {made_by}"
+        ) from error

@@ -1,0 +1,84 @@
+"""Conversion of networks that were not written with the layer in mind."""
+
+import pytest
+import timm
+import torch
+from torch import nn
+from torchvision.models import mobilenet_v3_small, resnet50
+
+from cgc.layers import ContextGatedConv2d, ContextGatedConv3d, convert_convolutions
+
+
+def test_resnet50_has_the_parameters_of_the_method():
+    model = convert_convolutions(resnet50(weights=None))
+    assert sum(p.numel() for p in model.parameters()) == 25_589_951
+    assert sum(isinstance(m, ContextGatedConv2d) for m in model.modules()) == 17
+
+
+def test_conversion_keeps_the_very_weights():
+    plain = nn.Conv2d(4, 6, 3, stride=2, padding=1, bias=True)
+    model = convert_convolutions(nn.Sequential(plain))
+    assert model[0].weight is plain.weight
+    assert model[0].bias is plain.bias
+    assert (model[0].stride, model[0].padding) == (plain.stride, plain.padding)
+
+
+def test_conversion_leaves_1x1_and_gated_layers_alone():
+    model = nn.Sequential(nn.Conv2d(4, 4, 1), ContextGatedConv2d(4, 4, 3))
+    assert list(convert_convolutions(model)) == list(model)
+
+
+def test_conversion_of_one_layer_returns_its_gated_form():
+    assert isinstance(convert_convolutions(nn.Conv2d(4, 4, 3)), ContextGatedConv2d)
+    assert isinstance(convert_convolutions(nn.Conv3d(4, 4, (1, 3, 3))), ContextGatedConv3d)
+
+
+def test_skip_is_asked_with_the_qualified_name():
+    model = nn.Sequential(nn.Sequential(nn.Conv2d(4, 4, 3)), nn.Conv2d(4, 4, 3))
+    convert_convolutions(model, skip=lambda name, layer: name == "0.0")
+    assert type(model[0][0]) is nn.Conv2d
+    assert isinstance(model[1], ContextGatedConv2d)
+
+
+def test_a_layer_used_twice_stays_one_layer():
+    shared = nn.Conv2d(4, 4, 3)
+    model = convert_convolutions(nn.ModuleDict({"a": shared, "b": nn.Sequential(shared)}))
+    assert model["a"] is model["b"][0]
+
+
+def test_conversion_passes_the_gate_options_on():
+    conv = convert_convolutions(
+        nn.Conv2d(32, 32, 3), gate_init="ones", branches=["output"], interaction_groups=1
+    )
+    assert (conv.gate_init, conv.branches, conv.interaction_groups) == ("ones", ("output",), 1)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: mobilenet_v3_small(num_classes=5),
+        lambda: timm.create_model("resnet18", num_classes=5),
+        lambda: timm.create_model("convnext_atto", num_classes=5),
+    ],
+    ids=["torchvision mobilenet", "timm resnet", "timm convnext"],
+)
+def test_foreign_networks_run_forward_and_backward_after_conversion(make):
+    model = convert_convolutions(make())
+    gated = [m for m in model.modules() if isinstance(m, ContextGatedConv2d)]
+    assert gated
+    model(torch.randn(2, 3, 64, 64)).square().sum().backward()
+    assert all(m.weight.grad is not None for m in gated)
+
+
+def test_conversion_refuses_padding_that_is_not_zeros_by_name():
+    model = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect"))
+    with pytest.raises(ValueError, match="0: padding_mode must be 'zeros': got 'reflect'"):
+        convert_convolutions(model)
+
+
+def test_conversion_refuses_subclasses_that_compute_something_else():
+    class Standardised(nn.Conv2d):
+        pass
+
+    with pytest.raises(ValueError, match="0: a Standardised is not a plain convolution"):
+        convert_convolutions(nn.Sequential(Standardised(4, 4, 3)))
