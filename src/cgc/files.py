@@ -38,9 +38,14 @@ def whole_file(path: str | Path) -> Iterator[Path]:
 
 
 def write_json(path: str | Path, content: Any) -> None:
-    """Write `content` as indented JSON; non-finite numbers are refused."""
+    """Write `content` as `json_text`."""
     with whole_file(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+        temporary.write_text(json_text(content))
+
+
+def json_text(content: Any) -> str:
+    """Return indented JSON; non-finite numbers are refused."""
+    return json.dumps(content, indent=2, allow_nan=False) + "\n"
 
 
 def read_json(path: str | Path, *, made_by: str) -> Any:
