@@ -1,0 +1,94 @@
+"""A trained network as one safetensors file that says which network it is."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from cgc.errors import UserError
+from cgc.files import whole_file
+from cgc.models.registry import build_model
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What `build_model` needs to build a network."""
+
+    name: str
+    num_classes: int
+    conv: Literal["plain", "cgc"] = "plain"
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def build(self) -> nn.Module:
+        """Build the network with new weights."""
+        return build_model(self.name, self.num_classes, self.conv, **self.options)
+
+
+def save_model(path: Path, model: nn.Module, architecture: Architecture) -> None:
+    """Write the network's state as `path`, with its architecture in the file's metadata."""
+    state = {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}
+    metadata = {"architecture": json.dumps(asdict(architecture))}
+    with whole_file(path) as temporary:
+        save_file(state, temporary, metadata)
+
+
+def load_model(path: Path) -> tuple[nn.Module, Architecture]:
+    """Build the network that `path` holds; on the CPU, in evaluation mode.
+
+    Raises:
+        UserError: the file is missing or corrupt, or its weights do not fit its architecture.
+    """
+    state, metadata = read_safetensors(path, made_by="train_model")
+    try:
+        architecture = Architecture(**json.loads(metadata["architecture"]))
+        model = architecture.build()
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{path} does not say which network of this artifact it holds ({error}): "
+            "it was not written by train_model"
+        ) from error
+    load_state(model, state, path, architecture.name)
+    return model.eval(), architecture
+
+
+def load_state(model: nn.Module, state: dict[str, torch.Tensor], path: Path, name: str) -> None:
+    """Load `state`, read from `path`, into a network called `name`.
+
+    Raises:
+        UserError: the state is of another architecture; says the first tensor that differs.
+    """
+    wanted = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
+    given = {key: tuple(tensor.shape) for key, tensor in state.items()}
+    differing = sorted(
+        key for key in wanted.keys() | given.keys() if wanted.get(key) != given.get(key)
+    )
+    if differing:
+        key = differing[0]
+        raise UserError(
+            f"{path} is a checkpoint of another architecture than {name}: {len(differing)} tensors "
+            f"differ, first {key} (has {given.get(key)}, needs {wanted.get(key)}); "
+            "choose the matching model or train it again"
+        )
+    model.load_state_dict(state)
+
+
+def read_safetensors(path: Path, made_by: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Return the tensors of a safetensors file, on the CPU, and its metadata.
+
+    Raises:
+        UserError: the file is missing, or not a whole safetensors file.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is missing: {made_by} makes it") from error
+    except (SafetensorError, OSError) as error:
+        raise UserError(
+            f"{path} is corrupt ({error}): restore it, or delete it and run {made_by} again"
+        ) from error
