@@ -1,0 +1,58 @@
+"""Evaluation: accuracy, loss, size and cost of a trained network."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.utils.flop_counter import FlopCounterMode
+
+
+@torch.no_grad()
+def evaluate_model(
+    model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], device: torch.device | str = "cpu"
+) -> dict[str, Any]:
+    """Return the scores of `model` over all images of `batches`.
+
+    Args:
+        model: from images (B, 3, H, W) to class scores (B, num_classes).
+        batches: images and labels.
+        device: where to compute.
+
+    Returns:
+        `top1_percent`, `top5_percent`, `loss` (mean cross-entropy, nats), `num_images`,
+        `num_parameters`, and `num_macs`: multiply-adds for one image.
+    """
+    model.to(device).eval()
+    top1 = top5 = num_images = 0
+    loss = 0.0
+    for x, labels in batches:
+        x, labels = x.to(device), labels.to(device)
+        scores = model(x).float()
+        hits = scores.topk(min(5, scores.shape[1])).indices == labels[:, None]
+        top1 += int(hits[:, 0].sum())
+        top5 += int(hits.sum())
+        loss += cross_entropy(scores, labels, reduction="sum").item()
+        num_images += len(labels)
+    return {
+        "top1_percent": 100 * top1 / num_images,
+        "top5_percent": 100 * top5 / num_images,
+        "loss": loss / num_images,
+        "num_images": num_images,
+        "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "num_macs": count_macs(model, x[:1]),
+    }
+
+
+@torch.no_grad()
+def count_macs(model: nn.Module, x: Tensor) -> int:
+    """Return the multiply-adds of a forward pass over `x`.
+
+    Counted are convolutions and matrix products, as is usual; sums, norms, and the gates' one
+    sigmoid and product per kernel number are not.
+    """
+    counter = FlopCounterMode(display=False)
+    with counter:
+        model(x)
+    return counter.get_total_flops() // 2  # a multiply-add is counted as two operations

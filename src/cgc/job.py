@@ -1,0 +1,121 @@
+"""One step of the workflow at work: what it is told, what it takes, what it leaves.
+
+The spec says which artefact to make and how; `cgc.provenance` says where it and its inputs lie.
+"""
+
+import platform
+import subprocess
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from cgc.config import Execution
+from cgc.errors import UserError
+from cgc.files import read_json, write_json
+from cgc.provenance import SOURCE, Artefact, artefact, read_provenance
+
+
+@dataclass(frozen=True)
+class Job:
+    """A step at work.
+
+    Attributes:
+        spec: all that the step was told.
+        made: what it makes.
+        inputs: what it takes, by the stage that made it.
+    """
+
+    spec: dict[str, Any]
+    made: Artefact
+    inputs: dict[str, Artefact]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The part of the configuration that the artefact depends on."""
+        return self.spec["recipe"]["config"]
+
+    @property
+    def execution(self) -> Execution:
+        """How to run on this machine."""
+        return Execution(**self.spec["execution"])
+
+    def output(self, name: str) -> Path:
+        """Return where an output goes."""
+        assert name in self.made.files
+        return self.made.folder / name
+
+    def finish(self) -> None:
+        """Record what the artefact was made from; call it when every output is written."""
+        used = {str(source): _recorded_hashes(source) for source in self.inputs.values()}
+        content = {
+            **self.spec["recipe"],
+            "preset": self.spec["preset"],
+            "files": self.made.hashes(),
+            "inputs": used,
+            "made": environment(),
+        }
+        write_json(self.made.provenance, content)
+
+
+def start(spec_path: Path, stage: str) -> Job:
+    """Read a spec and check that every input is there, with the bytes that it was recorded with.
+
+    Raises:
+        UserError: the spec is not one of `stage`, or an input is missing or damaged.
+    """
+    spec = read_json(spec_path, made_by=f"cgc spec {stage}:KEY")
+    if not isinstance(spec, dict) or spec.get("recipe", {}).get("stage") != stage:
+        raise UserError(f"{spec_path} is not a spec of {stage}: make one with cgc spec {stage}:KEY")
+    names = [name.split(":", 1) for name in spec["recipe"]["upstream"]]
+    inputs = {stage: artefact(stage, key, spec["preset"]) for stage, key in names}
+    for source in inputs.values():
+        _check_bytes(source)
+    return Job(spec, artefact(stage, spec["recipe"]["key"], spec["preset"]), inputs)
+
+
+def _check_bytes(source: Artefact) -> None:
+    recorded = _recorded_hashes(source)
+    for name in source.files:
+        path = source.folder / name
+        if not path.exists():
+            raise UserError(f"{path} is missing: make it with `snakemake --cores 1 {path}`")
+    for name, now in source.hashes().items():
+        if now != recorded.get(name):
+            raise UserError(
+                f"{source.folder / name} is not the file that {source.provenance} records: restore "
+                f"it with `dvc checkout`, or make it again with `--config force=\"['{source}']\"`"
+            )
+
+
+def _recorded_hashes(source: Artefact) -> dict[str, str]:
+    provenance = read_provenance(source.provenance)
+    if provenance is None:
+        raise UserError(
+            f"{source.provenance} is missing, so nobody knows what {source.folder} was made from: "
+            "restore it from git, or make the artefact again"
+        )
+    return provenance["files"]
+
+
+def environment() -> dict[str, Any]:
+    """Return what the present process computes with: commit, versions, machine, date."""
+    packages = ("cgc", "torch", "torchvision", "numpy")
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": git_commit(),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "versions": {name: version(name) for name in packages},
+    }
+
+
+def git_commit() -> str | None:
+    """Return the commit, with `-dirty` when tracked files were changed; None outside git."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        told = subprocess.run(command, cwd=SOURCE, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None  # an unpacked archive
+    return told.stdout.strip()

@@ -1,0 +1,289 @@
+"""What every expensive artefact was made from, and whether it would be made the same way today.
+
+A *recipe* is the part of the configuration that an artefact depends on, the source files that make
+it, and the fingerprints of the recipes upstream; its *fingerprint* is the hash of all that. An
+artefact lies beside a provenance file with the recipe it was made by and the hashes of its files
+and inputs. An artefact whose recorded fingerprint is today's is *valid*, wherever its bytes come
+from (made here, pulled, copied) and whatever their time of change; the workflow treats it as given.
+Any other is *stale* or *missing*, and gets a *spec*: the recipe as a file that the job reads.
+"""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from cgc import paths
+from cgc.config import Config, Run
+from cgc.errors import UserError
+from cgc.files import json_text, read_json, write_json
+
+SOURCE = Path(__file__).parent
+STAGES = ("prepare_data", "train_model", "evaluate_model", "record_gates", "measure_gates")
+
+_LOADING = ("data/image_table.py", "data/loading.py", "data/transforms.py")
+_LAYERS = ("layers/context_gated_conv.py", "layers/convert.py", "layers/gated_conv.py")
+_MODEL_CODE = {"cifar": "models/cifar_resnet.py", "resnet": "models/imagenet_resnet.py"}
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """Files that one job makes together, named `stage:key`."""
+
+    stage: str
+    key: str  # a data set, or setting/variant/seedN
+    folder: Path
+    files: tuple[str, ...]
+    provenance: Path
+
+    def __str__(self) -> str:
+        return f"{self.stage}:{self.key}"
+
+    def paths(self) -> list[Path]:
+        """Return all its files, the provenance last."""
+        return [*(self.folder / name for name in self.files), self.provenance]
+
+    def hashes(self) -> dict[str, str]:
+        """Return the sha256 of each file as it is now."""
+        return {name: file_hash(self.folder / name) for name in self.files}
+
+
+def artefact(stage: str, key: str, preset: str) -> Artefact:
+    """Return the artefact that `stage` makes for a data set or a run of a preset."""
+    if stage == "prepare_data":
+        folder = paths.data_dir(preset, key)
+        files = ("train.arrow", "validation.arrow", "dataset.json")
+        return Artefact(stage, key, folder, files, folder / "provenance.json")
+    by_stage: dict[str, tuple[tuple[str, ...], str]] = {
+        "train_model": (("model.safetensors", "history.csv", "run.json"), "provenance.json"),
+        "evaluate_model": (("metrics.json",), "metrics.provenance.json"),
+        "record_gates": (("gates.safetensors",), "gates.provenance.json"),
+        "measure_gates": (("gate_distances.safetensors",), "gate_distances.provenance.json"),
+    }
+    run_files, provenance = by_stage[stage]
+    folder = paths.run_dir(preset, key)
+    return Artefact(stage, key, folder, run_files, folder / provenance)
+
+
+def artefacts(config: Config) -> list[Artefact]:
+    """Return every artefact of a preset, upstream first."""
+    runs = config.runs()
+    used = dict.fromkeys(config.settings[run.setting].dataset for run in runs)
+    keys = {
+        "prepare_data": list(used),
+        "train_model": [str(run) for run in runs],
+        "evaluate_model": [str(run) for run in runs],
+        "record_gates": [config.gates.run],
+        "measure_gates": [config.gates.run],
+    }
+    return [artefact(stage, key, config.label) for stage in STAGES for key in keys[stage]]
+
+
+def recipe(stage: str, key: str, config: Config) -> dict[str, Any]:
+    """Return what the artefact must be made by: configuration, code, upstream and fingerprint."""
+    needs, code, upstream = _ingredients(stage, key, config)
+    content: dict[str, Any] = {
+        "stage": stage,
+        "key": key,
+        "config": needs,
+        "code": {name: _code_hash(name) for name in code},
+        "upstream": {f"{s}:{k}": recipe(s, k, config)["fingerprint"] for s, k in upstream},
+    }
+    return content | {"fingerprint": _hash(json.dumps(content, sort_keys=True).encode())}
+
+
+def _ingredients(
+    stage: str, key: str, config: Config
+) -> tuple[dict[str, Any], Iterable[str], list[tuple[str, str]]]:
+    """Return the configuration, the code and the upstream artefacts that a stage depends on."""
+    if stage == "prepare_data":
+        dataset = config.datasets[key]
+        where_it_lies = {"source", "download"}
+        needs = dataset.model_dump(mode="json", exclude=where_it_lies)
+        needs |= {"max_images": config.max_images}
+        return needs, (f"data/{dataset.kind}.py", "data/image_table.py"), []
+
+    run = parse_run(key, config)
+    setting = config.settings[run.setting]
+    data, trained = ("prepare_data", setting.dataset), ("train_model", key)
+    evaluation = setting.evaluate.model_dump(mode="json")
+    match stage:
+        case "train_model":
+            needs = {
+                "model": setting.model,
+                "variant": config.variants[run.variant].model_dump(mode="json"),
+                "train": config.train_settings(run).model_dump(mode="json"),
+                "seed": run.seed,
+            }
+            model_code = _MODEL_CODE[setting.model.rstrip("0123456789").split("_")[0]]
+            code = (*_LAYERS, model_code, *_LOADING, *_package("train"))
+            return needs, code, [data]
+        case "evaluate_model":
+            return evaluation, ("evaluate.py", *_LOADING), [trained, data]
+        case "record_gates":
+            return evaluation, ("gates/record.py", *_LOADING), [trained, data]
+        case "measure_gates":
+            return {}, ("gates/distances.py",), [("record_gates", key)]
+    raise ValueError(f"stage must be one of {STAGES}: got {stage!r}")
+
+
+def parse_run(key: str, config: Config) -> Run:
+    """Return the run named setting/variant/seedN.
+
+    Raises:
+        UserError: the preset has no such run.
+    """
+    known = {str(run): run for run in config.runs()}
+    if key not in known:
+        raise UserError(f"{config.label} has no run {key}; there are {', '.join(known)}")
+    return known[key]
+
+
+def why_stale(made: Artefact, config: Config) -> list[str]:
+    """Say why an artefact must be made again; nothing when it is valid.
+
+    Times of change play no part, and bytes are not read: `cgc verify` does that.
+
+    Raises:
+        UserError: a provenance file is damaged.
+    """
+    missing = [name for name in made.files if not (made.folder / name).exists()]
+    if missing:
+        return [f"missing {name}" for name in missing]
+    recorded = read_provenance(made.provenance)
+    if recorded is None:
+        return [f"missing {made.provenance.name}"]
+    reasons = [
+        f"{part} changed: {name}"
+        for part, name in _differences(recorded, recipe(made.stage, made.key, config))
+    ]
+    for upstream, used_hashes in recorded["inputs"].items():
+        stage, key = upstream.split(":", 1)
+        now = read_provenance(artefact(stage, key, config.label).provenance)
+        if now is not None and now["files"] != used_hashes:
+            reasons.append(f"made from other bytes of {upstream}")
+    return reasons
+
+
+def _differences(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[tuple[str, str]]:
+    if recorded["fingerprint"] == wanted["fingerprint"]:
+        return []
+    differences = [
+        (part, name)
+        for part in ("config", "code", "upstream")
+        for name in sorted(recorded[part].keys() | wanted[part].keys())
+        if recorded[part].get(name) != wanted[part].get(name)
+    ]
+    return differences or [("recipe", "fingerprint")]
+
+
+def stale(config: Config) -> dict[str, list[str]]:
+    """Return every artefact that must be made again, with the reasons; forced ones included."""
+    reasons: dict[str, list[str]] = {}
+    for made in artefacts(config):
+        why = why_stale(made, config)
+        _, _, upstream = _ingredients(made.stage, made.key, config)
+        forced = {made.stage, str(made)} & set(config.force)
+        if forced or any("forced" in reasons.get(f"{s}:{k}", ()) for s, k in upstream):
+            why.append("forced")
+        if why:
+            reasons[str(made)] = why
+    return reasons
+
+
+def spec_path(preset: str, stage: str, key: str) -> Path:
+    """Return where the spec of an artefact is written."""
+    return paths.SPECS / preset / stage / f"{key}.json"
+
+
+def write_specs(config: Config, reasons: Mapping[str, list[str]]) -> None:
+    """Write the spec of every artefact to be made, and the publication file."""
+    for name, because in reasons.items():
+        stage, key = name.split(":", 1)
+        write_spec(config, stage, key, because)
+    _write_publication(config)
+
+
+def write_spec(config: Config, stage: str, key: str, because: list[str]) -> Path:
+    """Write all that a job is told; new each time, so that it always triggers its rule."""
+    path = spec_path(config.label, stage, key)
+    told: dict[str, Any] = {
+        "recipe": recipe(stage, key, config),
+        "preset": config.label,
+        "execution": config.execution.model_dump(mode="json"),
+        "because": because,
+        "nonce": secrets.token_hex(8),
+    }
+    if stage == "prepare_data":
+        told["dataset"] = config.datasets[key].model_dump(mode="json")
+        told["data_root"] = config.data_root
+    write_json(path, told)
+    return path
+
+
+def publication_path() -> Path:
+    """Return the file that says which preset the figures and tables in results/ are made from."""
+    return paths.SPECS / "publication.json"
+
+
+def _write_publication(config: Config) -> None:
+    """Write it only when it changes, so that it triggers figures and tables only then."""
+    content = {
+        "preset": config.label,
+        "description": config.description,
+        "gates_run": config.gates.run,
+        "recipes": {
+            str(made): recipe(made.stage, made.key, config)["fingerprint"]
+            for made in artefacts(config)
+        },
+    }
+    path = publication_path()
+    if not path.exists() or path.read_text() != json_text(content):
+        write_json(path, content)
+
+
+PROVENANCE_KEYS = {
+    "stage", "key", "config", "code", "upstream", "fingerprint", "preset", "files", "inputs",
+    "made",
+}  # fmt: skip
+
+
+def read_provenance(path: Path) -> dict[str, Any] | None:
+    """Read a provenance file; None when there is none.
+
+    Raises:
+        UserError: it is not JSON, or lacks a field, or has one that we do not know.
+    """
+    if not path.exists():
+        return None
+    content = read_json(path, made_by="its step")
+    keys = set(content) if isinstance(content, dict) else set()
+    if wrong := keys ^ PROVENANCE_KEYS:
+        raise UserError(
+            f"{path} is not a provenance file of this version (fields {', '.join(sorted(wrong))}): "
+            "restore it from git or dvc, or delete it to make the artefact again"
+        )
+    return content
+
+
+def file_hash(path: Path) -> str:
+    """Return the sha256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@cache
+def _code_hash(name: str) -> str:
+    return _hash((SOURCE / name).read_bytes().replace(b"\r\n", b"\n"))
+
+
+def _package(name: str) -> list[str]:
+    return sorted(str(path.relative_to(SOURCE)) for path in (SOURCE / name).glob("*.py"))
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

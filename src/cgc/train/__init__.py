@@ -1,0 +1,1 @@
+"""Training: the recipes of A.2 on Lightning Fabric."""

@@ -1,0 +1,213 @@
+"""The training loop: one recipe, from a fresh network or the last finished epoch, to its weights.
+
+The result of a run on the CPU is a function of its recipe and its data, bit for bit: order and
+augmentation come from (seed, epoch, image), everything else random from (seed, epoch).
+"""
+
+import math
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.fabric import Fabric
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.utils.data import DataLoader
+
+from cgc.config import Train
+from cgc.errors import UserError
+from cgc.train.checkpoint import Progress, load_checkpoint, save_checkpoint
+from cgc.train.micro_batches import running_statistics_kept, shares
+from cgc.train.progress import TrainingDisplay
+from cgc.train.recipe import learning_rate_multiple, make_optimiser, set_learning_rate
+
+
+@dataclass
+class Running:
+    """Sums over the images seen."""
+
+    loss: float = 0.0
+    correct: float = 0.0
+    images: int = 0
+
+    def add(self, loss: Tensor, scores: Tensor, labels: Tensor) -> None:
+        """Count a batch by its mean loss."""
+        self.loss += loss.item() * len(labels)
+        self.correct += (scores.argmax(1) == labels).sum().item()
+        self.images += len(labels)
+
+    def over_processes(self, fabric: Fabric) -> "Running":
+        """Return the sums over all processes."""
+        sums = torch.tensor([self.loss, self.correct, self.images], dtype=torch.float64)
+        total = fabric.all_reduce(sums.to(fabric.device), reduce_op="sum")
+        assert isinstance(total, Tensor)
+        loss, correct, images = total.tolist()
+        return Running(loss, correct, int(images))
+
+    @property
+    def mean_loss(self) -> float:
+        return self.loss / self.images
+
+    @property
+    def top1_percent(self) -> float:
+        return 100 * self.correct / self.images
+
+
+class Trainer:
+    """Trains one network.
+
+    Args:
+        fabric: launched; says device, precision and processes.
+        model: with new weights; on the CPU.
+        train: the recipe.
+        seed: of the run.
+        train_batches: this process's share of shuffled, augmented batches, in as many batches on
+            every process; `batch_sampler.set_epoch` chooses the epoch.
+        validation_batches: this process's share of the validation set.
+        name: of the run, for messages.
+    """
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        model: nn.Module,
+        train: Train,
+        seed: int,
+        train_batches: DataLoader[Any],
+        validation_batches: Iterable[Any],
+        name: str,
+    ) -> None:
+        self.fabric, self.train, self.seed, self.name = fabric, train, seed, name
+        self.train_batches, self.validation_batches = train_batches, validation_batches
+        self.steps_per_epoch = len(train_batches)
+        self.network = model  # the bare one, for checkpoints
+        self.model, self.optimiser = fabric.setup(model, make_optimiser(model, train))
+        # The optimiser of `make_optimiser` holds the very parameters, which Fabric moves in place.
+        self.num_shares = _num_shares(train, fabric.world_size)
+
+    def fit(self, checkpoint: Path, fingerprint: str) -> list[dict[str, Any]]:
+        """Train to the end, continuing from `checkpoint` when it follows the same recipe.
+
+        Returns:
+            the history, a row per epoch.
+
+        Raises:
+            UserError: the loss is not finite, or the checkpoint cannot be used.
+        """
+        progress = load_checkpoint(checkpoint, self.network, self._optimiser(), fingerprint)
+        if progress.epochs_done:
+            self.fabric.print(f"continuing after epoch {progress.epochs_done} from {checkpoint}")
+        display = TrainingDisplay(
+            self.name,
+            self.train.epochs,
+            self.steps_per_epoch,
+            progress.epochs_done,
+            quiet=not self.fabric.is_global_zero,
+        )
+        with display:
+            for epoch in range(progress.epochs_done, self.train.epochs):
+                row = self._epoch(epoch, display)
+                self._keep(checkpoint, progress, row)
+                display.epoch(row, row["duration_seconds"] * (self.train.epochs - epoch - 1))
+        return progress.history
+
+    def _keep(self, checkpoint: Path, progress: Progress, row: dict[str, Any]) -> None:
+        progress.history.append(row)
+        progress.epochs_done += 1
+        if self.fabric.is_global_zero:
+            save_checkpoint(checkpoint, self.network, self._optimiser(), progress)
+        self.fabric.barrier()
+
+    def _optimiser(self) -> torch.optim.Optimizer:
+        return getattr(self.optimiser, "optimizer", self.optimiser)  # without Fabric's wrapper
+
+    def _epoch(self, epoch: int, display: TrainingDisplay) -> dict[str, Any]:
+        """Train for one epoch, then validate; return its row of the history."""
+        seed_everything(self.seed, epoch, self.fabric.global_rank)
+        self.train_batches.batch_sampler.set_epoch(epoch)  # type: ignore[union-attr]
+        start, seen = time.perf_counter(), Running()
+        for batch_number, (x, labels) in enumerate(self.train_batches):
+            step = epoch * self.steps_per_epoch + batch_number
+            multiple = self._set_learning_rate(step)
+            self._step(x, labels, seen, place=f"epoch {epoch + 1}, step {batch_number + 1}")
+            speed = seen.images * self.fabric.world_size / (time.perf_counter() - start)
+            display.step(seen.mean_loss, seen.top1_percent, speed)
+        duration = time.perf_counter() - start
+        seen = seen.over_processes(self.fabric)
+        validation = self._validate()
+        self._check_finite(validation.mean_loss, f"the validation after epoch {epoch + 1}")
+        return {
+            "epoch": epoch + 1,
+            "learning_rate": self.train.learning_rate * multiple,
+            "train_loss": seen.mean_loss,
+            "train_top1_percent": seen.top1_percent,
+            "validation_loss": validation.mean_loss,
+            "validation_top1_percent": validation.top1_percent,
+            "images_per_second": seen.images / duration,
+            "duration_seconds": time.perf_counter() - start,
+        }
+
+    def _set_learning_rate(self, step: int) -> float:
+        multiple = learning_rate_multiple(
+            self.train.schedule, step, self.steps_per_epoch, self.train.epochs
+        )
+        set_learning_rate(self.optimiser, multiple)
+        return multiple
+
+    def _step(self, x: Tensor, labels: Tensor, seen: Running, place: str) -> None:
+        """One optimiser step, over the shares of the batch that normalise for themselves."""
+        self.model.train()
+        self.optimiser.zero_grad()
+        x, labels = x.to(self.fabric.device), labels.to(self.fabric.device)
+        parts = zip(shares(x, self.num_shares), shares(labels, self.num_shares), strict=True)
+        for rank, (x_share, labels_share) in enumerate(parts):
+            is_last = rank == self.num_shares - 1
+            with (
+                self.fabric.no_backward_sync(self.model, enabled=not is_last),
+                running_statistics_kept(self.network, keep=rank > 0),
+            ):
+                scores = self.model(x_share)
+                loss = cross_entropy(scores, labels_share)
+                self._check_finite(loss.item(), place)
+                self.fabric.backward(loss / self.num_shares)
+            seen.add(loss, scores, labels_share)
+        self.optimiser.step()
+
+    def _check_finite(self, loss: float, place: str) -> None:
+        if not math.isfinite(loss):
+            raise UserError(
+                f"{self.name}: the loss is {loss} in {place}; the checkpoint of the last good "
+                "epoch is kept; lower learning_rate, or look at the data"
+            )
+
+    @torch.no_grad()
+    def _validate(self) -> Running:
+        self.model.eval()
+        seen = Running()
+        for x, labels in self.validation_batches:
+            x, labels = x.to(self.fabric.device), labels.to(self.fabric.device)
+            scores = self.model(x)
+            seen.add(cross_entropy(scores, labels), scores, labels)
+        return seen.over_processes(self.fabric)
+
+
+def _num_shares(train: Train, world_size: int) -> int:
+    """Return into how many micro-batches each process splits its part of the batch."""
+    if train.micro_batch is None:
+        return 1
+    if train.batch_size % (train.micro_batch * world_size):
+        raise UserError(
+            "the number of processes times micro_batch must divide batch_size: got "
+            f"processes={world_size}, micro_batch={train.micro_batch}, "
+            f"batch_size={train.batch_size}; change execution.devices"
+        )
+    return train.batch_size // (train.micro_batch * world_size)
+
+
+def seed_everything(*numbers: int) -> None:
+    """Seed PyTorch's default generators from several numbers, mixed so that neighbours differ."""
+    torch.manual_seed(int(np.random.SeedSequence(numbers).generate_state(1)[0]))

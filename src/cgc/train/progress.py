@@ -1,0 +1,80 @@
+"""What a person sees while a network trains: a bar on a terminal, a line per epoch elsewhere."""
+
+import sys
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+class TrainingDisplay:
+    """Shows images per second, loss, accuracy and the time left, on stderr.
+
+    Args:
+        name: of the run.
+        epochs: length of the training.
+        steps_per_epoch: optimiser steps in an epoch.
+        start_epoch: epochs that were done before.
+        quiet: show nothing (processes other than the first).
+    """
+
+    def __init__(
+        self, name: str, epochs: int, steps_per_epoch: int, start_epoch: int, quiet: bool
+    ) -> None:
+        self.epochs, self.steps_per_epoch, self.quiet = epochs, steps_per_epoch, quiet
+        self.done = start_epoch * steps_per_epoch
+        self.bar: Progress | None = None
+        if sys.stderr.isatty() and not quiet:
+            self.bar = Progress(
+                TextColumn(name),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[status]}"),
+                TimeRemainingColumn(),
+                console=Console(stderr=True),
+            )
+            self.task = self.bar.add_task(
+                name, total=epochs * steps_per_epoch, completed=self.done, status=""
+            )
+
+    def __enter__(self) -> "TrainingDisplay":
+        if self.bar:
+            self.bar.start()
+        return self
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self.bar:
+            self.bar.stop()
+
+    def step(self, loss: float, top1_percent: float, images_per_second: float) -> None:
+        """Show one optimiser step."""
+        self.done += 1
+        if self.bar:
+            epoch = (self.done - 1) // self.steps_per_epoch + 1
+            status = (
+                f"epoch {epoch}/{self.epochs}  {images_per_second:,.0f} images/s  "
+                f"loss {loss:.3f}  top-1 {top1_percent:.1f} %"
+            )
+            self.bar.update(self.task, completed=self.done, status=status)
+
+    def epoch(self, row: dict[str, Any], seconds_left: float) -> None:
+        """Show one epoch, as it stands in the history."""
+        if self.quiet:
+            return
+        line = (
+            f"epoch {row['epoch']}/{self.epochs}  "
+            f"{row['images_per_second']:,.0f} images/s  loss {row['train_loss']:.4f}  "
+            f"top-1 {row['train_top1_percent']:.2f} %  "
+            f"validation top-1 {row['validation_top1_percent']:.2f} %  "
+            f"{seconds_left:,.0f} s left"
+        )
+        if self.bar:
+            self.bar.console.print(line, highlight=False)
+        else:
+            print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,67 @@
+"""Optimiser, parameter groups and learning-rate schedules of A.2.
+
+READING(extra-layers): "all the extra layers" are every parameter of the gated layer but its kernel
+`weight` and its `bias`.
+READING(schedule-steps): warm-up and cosine advance per iteration, as in the recipe A.2 follows.
+"""
+
+from math import cos, pi
+
+import torch
+from torch import nn
+
+from cgc.config import CosineSchedule, Schedule, Train
+from cgc.layers import ContextGatedConv2d, ContextGatedConv3d
+
+
+def make_optimiser(model: nn.Module, train: Train) -> torch.optim.SGD:
+    """Return SGD with two groups: the network's own layers, and CGC's extra ones at a lower rate.
+
+    Each group keeps its base rate in `initial_lr`; see `set_learning_rate`.
+    """
+    extra = _gate_parameters(model)
+    extra_ids = {id(p) for p in extra}
+    own = [p for p in model.parameters() if id(p) not in extra_ids]
+    rates = (train.learning_rate, train.learning_rate * train.gate_learning_rate_factor)
+    groups = [
+        {"params": params, "lr": rate, "initial_lr": rate}
+        for params, rate in zip((own, extra), rates, strict=True)
+        if params
+    ]
+    return torch.optim.SGD(groups, momentum=train.momentum, weight_decay=train.weight_decay)
+
+
+def _gate_parameters(model: nn.Module) -> list[nn.Parameter]:
+    gated = [m for m in model.modules() if isinstance(m, ContextGatedConv2d | ContextGatedConv3d)]
+    return [p for layer in gated for child in layer.children() for p in child.parameters()]
+
+
+def set_learning_rate(optimiser: torch.optim.Optimizer, multiple: float) -> None:
+    """Set every group's rate to a multiple of its base rate."""
+    for group in optimiser.param_groups:
+        group["lr"] = group["initial_lr"] * multiple
+
+
+def learning_rate_multiple(
+    schedule: Schedule, step: int, steps_per_epoch: int, epochs: int
+) -> float:
+    """Return what the base learning rates are multiplied by.
+
+    Args:
+        schedule: step or cosine.
+        step: optimiser steps taken before, from 0.
+        steps_per_epoch: optimiser steps in an epoch.
+        epochs: length of the whole training.
+
+    Returns:
+        `factor` to the number of milestones passed; or a linear rise over the warm-up followed by
+        half a cosine over the rest.
+    """
+    if not isinstance(schedule, CosineSchedule):
+        epoch = step // steps_per_epoch
+        return schedule.factor ** sum(epoch >= milestone for milestone in schedule.milestones)
+    warmup_steps = schedule.warmup_epochs * steps_per_epoch
+    if step < warmup_steps:
+        return step / warmup_steps
+    progress = (step - warmup_steps) / (epochs * steps_per_epoch - warmup_steps)
+    return 0.5 * (1 + cos(pi * progress))

@@ -1,0 +1,172 @@
+"""Training as a whole: repeatable, resumable, and stopped by a loss that is not finite."""
+
+import sys
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from cgc.config import Execution, Train, Variant
+from cgc.data.digits import prepare_digits
+from cgc.errors import UserError
+from cgc.models.weights import load_model, read_safetensors
+from cgc.train import loop
+from cgc.train.run import train_run
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("digits")
+    prepare_digits(folder, image_size=8, max_images=100)
+    return folder
+
+
+@pytest.fixture
+def train(data, tmp_path):
+    """Train a small network in a folder of its own; return its weights."""
+
+    def run(name="run", *, seed=0, execution=None, **changes):
+        recipe = {
+            "epochs": 3,
+            "batch_size": 20,
+            "learning_rate": 0.05,
+            "schedule": {"kind": "step", "milestones": [2]},
+            "augment": {"crop": "padded", "size": 8, "padding": 1},
+        }
+        train_run(
+            name=name,
+            model="cifar_resnet8",
+            variant=Variant(conv="cgc"),
+            train=Train(**recipe | changes),
+            seed=seed,
+            data=data,
+            checkpoint=tmp_path / name / "work" / "checkpoint.safetensors",
+            fingerprint="recipe",
+            execution=Execution(accelerator="cpu", **execution or {}),
+            output=tmp_path / name,
+        )
+        return load_file(tmp_path / name / "model.safetensors")
+
+    return run
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_same_seed_gives_the_same_weights_bit_for_bit(train):
+    assert same(train("a"), train("b"))
+
+
+def test_other_seed_gives_other_weights(train):
+    assert not same(train("a", seed=0), train("b", seed=1))
+
+
+def test_number_of_workers_changes_nothing(train):
+    assert same(train("a"), train("b", execution={"workers": 1}))
+
+
+def interrupt_after(monkeypatch, epochs):
+    """Let a training die after so many epochs, as if it had been killed."""
+    whole_epoch = loop.Trainer._epoch
+
+    def epoch_or_death(self, epoch, display):
+        if epoch == epochs:
+            raise KeyboardInterrupt
+        return whole_epoch(self, epoch, display)
+
+    monkeypatch.setattr(loop.Trainer, "_epoch", epoch_or_death)
+
+
+def test_resumed_run_gives_the_weights_of_an_uninterrupted_one(train, monkeypatch, capsys):
+    uninterrupted = train("whole")
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 2)
+        with pytest.raises(KeyboardInterrupt):
+            train("interrupted")
+    capsys.readouterr()
+    resumed = train("interrupted")
+    assert "epoch 3/3" in (told := capsys.readouterr().err)
+    assert "epoch 2/3" not in told
+    assert same(resumed, uninterrupted)
+
+
+def test_history_of_a_resumed_run_is_whole(train, monkeypatch, tmp_path):
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 1)
+        with pytest.raises(KeyboardInterrupt):
+            train("run")
+    train("run")
+    rows = (tmp_path / "run" / "history.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["epoch", "1", "2", "3"]
+
+
+def test_checkpoint_is_removed_when_the_run_is_complete(train, tmp_path):
+    train("run")
+    assert not list((tmp_path / "run" / "work").iterdir())
+
+
+def test_checkpoint_of_another_recipe_is_not_continued(train, monkeypatch, tmp_path):
+    fresh = train("fresh")
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 1)
+        with pytest.raises(KeyboardInterrupt):
+            train("run", learning_rate=0.5)
+    file = tmp_path / "run" / "work" / "checkpoint.safetensors"
+    save_file(load_file(file), file, {"fingerprint": "another recipe"})
+    assert same(train("run"), fresh)
+
+
+def test_corrupt_checkpoint_is_named(train, tmp_path):
+    file = tmp_path / "run" / "work" / "checkpoint.safetensors"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"not safetensors")
+    with pytest.raises(UserError, match=r"checkpoint\.safetensors is corrupt .* delete it"):
+        train("run")
+
+
+@pytest.mark.parametrize(
+    ("bad_batch", "place"),
+    # an epoch has 5 batches of training and 5 of validation
+    [(13, "epoch 2, step 3"), (17, "the validation after epoch 2")],
+)
+def test_loss_that_is_not_finite_stops_the_run_and_says_where(
+    train, monkeypatch, tmp_path, bad_batch, place
+):
+    steps = []
+
+    def cross_entropy(scores, labels):
+        steps.append(1)
+        loss = torch.nn.functional.cross_entropy(scores, labels)
+        return loss * float("nan") if len(steps) == bad_batch else loss
+
+    monkeypatch.setattr(loop, "cross_entropy", cross_entropy)
+    with pytest.raises(UserError, match=f"run: the loss is nan in {place}; .* is kept"):
+        train("run")
+    _, metadata = read_safetensors(tmp_path / "run" / "work" / "checkpoint.safetensors", "training")
+    assert metadata["epochs_done"] == "1"
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+
+
+def test_micro_batches_normalise_apart(train):
+    assert not same(train("whole"), train("shares", micro_batch=10))
+
+
+def test_micro_batches_that_do_not_fit_the_processes_are_refused(train):
+    with pytest.raises(ValueError, match="micro_batch must divide batch_size"):
+        train("run", micro_batch=15)
+
+
+def test_trained_file_says_which_network_it_holds(train, tmp_path):
+    train("run")
+    _, architecture = load_model(tmp_path / "run" / "model.safetensors")
+    assert (architecture.name, architecture.num_classes) == ("cifar_resnet8", 10)
+
+
+def test_progress_is_plain_lines_where_there_is_no_terminal(train, capsys):
+    assert not sys.stderr.isatty()
+    train("run")
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert [line.split("  ")[0] for line in lines] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
+    assert "images/s" in lines[0]
+    assert "s left" in lines[0]
