@@ -1,0 +1,53 @@
+"""The distances of one layer as a file."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors.torch import save_file
+
+from cgc.errors import UserError
+from cgc.files import whole_file
+from cgc.gates.distances import GateDistances
+from cgc.models.weights import read_safetensors
+
+
+@dataclass(frozen=True)
+class MeasuredGates:
+    """Distances, and what they were measured on.
+
+    Attributes:
+        layer: name of the gated layer in its network.
+        classes: names of the classes.
+        distances: between and within them.
+    """
+
+    layer: str
+    classes: tuple[str, ...]
+    distances: GateDistances
+
+
+def save_measured(path: Path, measured: MeasuredGates) -> None:
+    """Write as one safetensors file."""
+    given = measured.distances
+    tensors = {"inter": given.inter, "intra": given.intra, "counts": given.counts}
+    metadata = {"layer": measured.layer, "classes": json.dumps(measured.classes)}
+    with whole_file(path) as temporary:
+        save_file(tensors, temporary, metadata)
+
+
+def load_measured(path: Path) -> MeasuredGates:
+    """Read what `save_measured` wrote.
+
+    Raises:
+        UserError: the file is missing, corrupt, or holds something else.
+    """
+    tensors, metadata = read_safetensors(path, made_by="measure_gates")
+    try:
+        return MeasuredGates(
+            metadata["layer"], tuple(json.loads(metadata["classes"])), GateDistances(**tensors)
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{path} does not hold gate distances ({error}): delete it and run measure_gates again"
+        ) from error

@@ -1,0 +1,1 @@
+"""Figures and tables: from numbers in files to what a reader sees."""

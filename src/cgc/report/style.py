@@ -1,0 +1,138 @@
+"""One style for every figure, fit for print: column width, embedded fonts, colours for all readers.
+
+Figures are plain `Figure` objects, so nothing depends on pyplot's global state or on a display.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import seaborn
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.rcsetup import cycler
+
+from cgc import __version__
+from cgc.files import whole_file
+
+COLUMN_WIDTH_INCHES = 3.4
+TEXT_WIDTH_INCHES = 4.8  # the paper's format, LNCS
+PAGE_WIDTH_INCHES = 7.0
+PNG_DPI = 300
+NEUTRAL_COLOUR = "#d0d0d0"  # where there is nothing to show
+CAPTION_POINTS = 6.0
+
+# Orange below zero, blue above: told apart with any colour vision. In greyscale the negative end is
+# the darker one by far.
+DIVERGING_COLOURS = LinearSegmentedColormap.from_list(
+    "cgc_diverging",
+    [
+        "#3d1400",
+        "#7f2f04",
+        "#cc6a14",
+        "#f2b878",
+        "#f8f6f3",
+        "#b5d3e7",
+        "#7db1d5",
+        "#5b9dcb",
+        "#3f88bd",
+    ],
+).with_extremes(bad=NEUTRAL_COLOUR)
+
+
+@dataclass(frozen=True)
+class FigureMetadata:
+    """What a figure's file says about itself.
+
+    Attributes:
+        title: what it shows, in a few words.
+        preset: name of the configuration behind it.
+        commit: of the code, or "unknown".
+        date: when its numbers were made. The files depend on it and on nothing else that changes.
+    """
+
+    title: str
+    preset: str
+    commit: str
+    date: datetime
+
+    def as_pdf(self) -> dict[str, Any]:
+        """Return the entries of a PDF's document information."""
+        return {
+            "Title": self.title,
+            "Subject": f"Context-Gated Convolution, supplementary material; preset {self.preset}",
+            "Keywords": f"preset={self.preset}, commit={self.commit}, date={self._date}",
+            "Creator": f"cgc {__version__}",
+            "CreationDate": self.date,
+        }
+
+    def as_png(self) -> dict[str, Any]:
+        """Return the same as text chunks of a PNG."""
+        pdf = self.as_pdf()
+        del pdf["CreationDate"]
+        return {**pdf, "Software": pdf["Creator"], "Creation Time": self._date}
+
+    @property
+    def _date(self) -> str:
+        return self.date.isoformat(timespec="seconds")
+
+
+@contextmanager
+def print_style() -> Iterator[None]:
+    """Draw and save in this project's style inside the block."""
+    style = {
+        **seaborn.plotting_context("paper"),
+        **seaborn.axes_style("ticks"),
+        "axes.prop_cycle": cycler(color=seaborn.color_palette("colorblind")),
+        "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
+        "font.size": 7,
+        "axes.titlesize": 8,
+        "axes.labelsize": 7,
+        "xtick.labelsize": 6,
+        "ytick.labelsize": 6,
+        "legend.fontsize": 6,
+        "axes.linewidth": 0.6,
+        "xtick.major.width": 0.6,
+        "ytick.major.width": 0.6,
+        "xtick.major.size": 2.5,
+        "ytick.major.size": 2.5,
+        "lines.linewidth": 1.0,
+        "hatch.linewidth": 0.5,
+        "pdf.fonttype": 42,  # embeds TrueType fonts; many publishers refuse type 3
+        "savefig.dpi": PNG_DPI,
+    }
+    with matplotlib.rc_context(style):
+        yield
+
+
+def save_figure(figure: Figure, path: str | Path, metadata: FigureMetadata) -> list[Path]:
+    """Write a figure as PDF and PNG; the same figure and metadata give the same bytes.
+
+    Args:
+        figure: what to write.
+        path: file name without suffix.
+        metadata: what both files say about themselves.
+
+    Returns:
+        The two files.
+    """
+    path = Path(path)
+    entries = {".pdf": metadata.as_pdf(), ".png": metadata.as_png()}
+    files = [path.with_name(path.name + suffix) for suffix in entries]
+    _settle_layout(figure)
+    for file, entry in zip(files, entries.values(), strict=True):
+        with whole_file(file) as temporary, print_style():
+            figure.savefig(temporary, metadata=entry)
+    return files
+
+
+def _settle_layout(figure: Figure) -> None:
+    """Freeze the layout after two passes: axes of fixed aspect need both, saving makes only one."""
+    with print_style():
+        for _ in range(2):
+            figure.draw_without_rendering()
+    figure.set_layout_engine("none")

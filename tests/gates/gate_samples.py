@@ -1,0 +1,72 @@
+"""Small gated layers to analyse, and what A.1 says about them, by plain loops."""
+
+from collections.abc import Sequence
+from math import exp, sqrt
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cgc.gates import GateRecord
+
+
+def make_record(
+    counts: Sequence[int] = (4, 1, 3),
+    *,
+    channels: tuple[int, int] = (4, 6),
+    kernel_size: tuple[int, ...] = (2, 3),
+    groups: int = 1,
+    scale: float = 1.5,
+    separation: float = 1.0,
+    seed: int = 0,
+) -> GateRecord:
+    """A record with random logits whose class means differ by `separation`; images are shuffled."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(*shape: int) -> torch.Tensor:
+        return torch.randn(shape, generator=generator, dtype=torch.float64)
+
+    (C, O), K, M = channels, int(np.prod(kernel_size)), len(counts)
+    labels = torch.arange(M).repeat_interleave(torch.tensor(counts))
+    labels = labels[torch.randperm(len(labels), generator=generator)]
+    return GateRecord(
+        layer="conv",
+        input_logits=scale * (separation * normal(M, C, K)[labels] + normal(len(labels), C, K)),
+        output_logits=scale * (separation * normal(M, O, K)[labels] + normal(len(labels), O, K)),
+        weight=normal(O, C // groups, *kernel_size),
+        labels=labels,
+        groups=groups,
+        classes=tuple(f"class {i}" for i in range(M)),
+    )
+
+
+def direct_distances(record: GateRecord) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Inter- and intra-class distances with every kernel in memory, one number at a time."""
+    kernels = np.array([_kernel(record, n) for n in range(len(record.labels))])
+    members = [np.flatnonzero(record.labels.numpy() == i) for i in range(len(record.classes))]
+    centres = [kernels[images].mean(0) for images in members]
+    inter = [[_distance(a, b) for b in centres] for a in centres]
+    intra = [
+        np.mean([_distance(kernels[n], centre) for n in images])
+        for images, centre in zip(members, centres, strict=True)
+    ]
+    return np.array(inter), np.array(intra)
+
+
+def _kernel(record: GateRecord, n: int) -> NDArray[np.float64]:
+    weight = record.weight.flatten(2).numpy()
+    kernel = np.empty_like(weight, dtype=np.float64)
+    outputs, seen, _ = weight.shape
+    for o, c, k in np.ndindex(weight.shape):
+        first = o // (outputs // record.groups) * seen
+        logit = float(record.input_logits[n, first + c, k] + record.output_logits[n, o, k])
+        kernel[o, c, k] = _sigmoid(logit) * weight[o, c, k]
+    return kernel
+
+
+def _sigmoid(logit: float) -> float:
+    return 1 / (1 + exp(-logit)) if logit > 0 else exp(logit) / (1 + exp(logit))
+
+
+def _distance(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    return sqrt(sum((x - y) ** 2 for x, y in zip(a.flat, b.flat, strict=True)))
