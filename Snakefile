@@ -1,0 +1,25 @@
+# From data to the figures and tables of the CGC supplement.
+#
+#   snakemake --cores 8 results/fig1_gate_matrix.pdf                      the tiny preset
+#   snakemake --cores 8 --configfile config/presets/cifar10.yaml ...      another one
+#
+# One rule file per phase; no science here: every rule calls `cgc`, whose steps have the rules' names.
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/gates.smk"
+include: "workflow/rules/figures.smk"
+
+
+localrules:
+    all,
+
+
+rule all:
+    default_target: True
+    input:
+        "results/fig1_gate_matrix.pdf",
+        expand(f"{RUN}/metrics.json", run=map(str, CONFIG.runs())),

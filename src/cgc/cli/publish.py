@@ -1,0 +1,62 @@
+"""The steps that make figures and tables in results/ from the artefacts of one preset.
+
+Each takes the publication file, which says which preset that is (see `cgc.provenance`).
+"""
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cgc.files import read_json
+from cgc.paths import RESULTS
+from cgc.provenance import Artefact, artefact, read_provenance
+
+if TYPE_CHECKING:
+    from cgc.report.style import FigureMetadata
+
+Publication = Annotated[Path, typer.Argument(help="which preset; the workflow writes it")]
+
+
+def plot_gate_matrix(publication: Publication) -> None:
+    """Draw Fig. 1, the gate matrix: PDF, PNG, and its numbers as CSV."""
+    from cgc.gates.measured import load_measured
+    from cgc.report.gate_matrix import gate_matrix_caption, gate_matrix_figure, write_matrix_csv
+    from cgc.report.style import save_figure
+
+    preset = _read(publication)
+    made = artefact("measure_gates", preset["gates_run"], preset["preset"])
+    measured = load_measured(made.folder / "gate_distances.safetensors")
+    distances, classes = measured.distances, measured.classes
+    caption = gate_matrix_caption(
+        preset=preset["preset"],
+        network=f"{preset['gates_run']} ({preset['description']})",
+        layer=measured.layer,
+        counts=distances.counts,
+    )
+    figure = gate_matrix_figure(
+        distances.difference, classes, share=distances.share, caption=caption
+    )
+    save_figure(figure, RESULTS / "fig1_gate_matrix", _metadata("Gate matrix", preset, made))
+    write_matrix_csv(RESULTS / "fig1_gate_matrix.csv", distances, classes)
+    print(
+        f"Fig. 1 (preset {preset['preset']}, layer {measured.layer}): inter > intra in "
+        f"{100 * distances.share:.2f} % of {len(classes) * (len(classes) - 1)} ordered class pairs"
+    )
+
+
+def _metadata(title: str, preset: dict[str, Any], source: Artefact) -> "FigureMetadata":
+    """Return what a figure's file says of itself: commit and date are those of its numbers."""
+    from cgc.report.style import FigureMetadata
+
+    made = (read_provenance(source.provenance) or {})["made"]
+    date = datetime.fromisoformat(made["date"])
+    return FigureMetadata(title, preset["preset"], made["commit"] or "unknown", date)
+
+
+def _read(publication: Path) -> dict[str, Any]:
+    return read_json(publication, made_by="snakemake, which writes it for the chosen preset")
+
+
+ALL = (plot_gate_matrix,)

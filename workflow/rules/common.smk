@@ -1,0 +1,57 @@
+# Configuration, and which artefacts are given and which must be made.
+#
+# An artefact whose provenance matches today's configuration and code is *valid*: its rule's wildcard
+# constraint leaves it out, so it is a leaf of the DAG and neither file times nor missing metadata nor
+# `--forceall` can make it again. Any other gets a fresh spec, its rule's input. See cgc.provenance.
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import min_version
+
+from cgc import provenance
+from cgc.config import check_config
+from cgc.errors import UserError
+
+min_version("9.27")
+
+
+configfile: "config/config.yaml"
+
+
+try:
+    CONFIG = check_config(config)
+    STALE = provenance.stale(CONFIG)
+except UserError as error:
+    raise WorkflowError(str(error))
+
+DATA = str(provenance.artefact("prepare_data", "{dataset}", CONFIG.label).folder)
+RUN = str(provenance.artefact("train_model", "{run}", CONFIG.label).folder)
+# What a training job takes of the `gpu` resource, which the profile bounds.
+GPUS = 0 if CONFIG.execution.accelerator == "cpu" else CONFIG.execution.devices
+LOGS = f"logs/{CONFIG.label}"
+PUBLICATION = str(provenance.publication_path())
+
+# Jobs that run on other machines parse this file too, when their spec is already written.
+if workflow.is_main_process:
+    provenance.write_specs(CONFIG, STALE)
+
+
+def spec_of(stage, key):
+    """The spec of an artefact, with a wildcard as its key."""
+    return str(provenance.spec_path(CONFIG.label, stage, key))
+
+
+def to_be_made(stage):
+    """Regular expression of the keys that the stage's rule may make; matches nothing if none."""
+    keys = [name.split(":", 1)[1] for name in STALE if name.startswith(f"{stage}:")]
+    return "|".join(map(re.escape, keys)) or "(?!)"
+
+
+def files_of(stage, key):
+    """An artefact as an input: given while it is valid, else a dependency like any other."""
+    artefact = provenance.artefact(stage, key, CONFIG.label)
+    files = [str(path) for path in artefact.paths()]
+    return files if str(artefact) in STALE else [ancient(file) for file in files]
+
+
+def data_of(run):
+    """The prepared data set of a run."""
+    return files_of("prepare_data", CONFIG.settings[run.split("/")[0]].dataset)

@@ -1,0 +1,22 @@
+# Evaluate every trained network on its validation set.
+
+
+rule evaluate_model:
+    input:
+        spec=spec_of("evaluate_model", "{run}"),
+        model=lambda wildcards: files_of("train_model", wildcards.run),
+        data=lambda wildcards: data_of(wildcards.run),
+    output:
+        metrics=f"{RUN}/metrics.json",
+        provenance=f"{RUN}/metrics.provenance.json",
+    log:
+        f"{LOGS}/evaluate_model/{{run}}.log",
+    benchmark:
+        f"{LOGS}/benchmarks/evaluate_model/{{run}}.tsv"
+    wildcard_constraints:
+        run=to_be_made("evaluate_model"),
+    threads: CONFIG.execution.threads
+    resources:
+        gpu=min(GPUS, 1),
+    shell:
+        "cgc evaluate-model {input.spec:q} > {log:q} 2>&1"

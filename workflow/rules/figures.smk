@@ -1,0 +1,20 @@
+# Figures: cheap, ordinary rules. `publication` names the preset, so another preset draws them anew.
+
+
+rule plot_gate_matrix:
+    input:
+        publication=PUBLICATION,
+        code="src/cgc/report/gate_matrix.py",
+        distances=files_of("measure_gates", CONFIG.gates.run),
+    output:
+        pdf=report(
+            "results/fig1_gate_matrix.pdf",
+            caption="../report/fig1_gate_matrix.rst",
+            category="Figures",
+        ),
+        png="results/fig1_gate_matrix.png",
+        csv="results/fig1_gate_matrix.csv",
+    log:
+        "logs/plot_gate_matrix.log",
+    shell:
+        "cgc plot-gate-matrix {input.publication:q} > {log:q} 2>&1"

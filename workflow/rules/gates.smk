@@ -1,0 +1,40 @@
+# The gate analysis of A.1: record the gate logits once, then measure the distances from them.
+
+
+rule record_gates:
+    input:
+        spec=spec_of("record_gates", "{run}"),
+        model=lambda wildcards: files_of("train_model", wildcards.run),
+        data=lambda wildcards: data_of(wildcards.run),
+    output:
+        gates=f"{RUN}/gates.safetensors",
+        provenance=f"{RUN}/gates.provenance.json",
+    log:
+        f"{LOGS}/record_gates/{{run}}.log",
+    benchmark:
+        f"{LOGS}/benchmarks/record_gates/{{run}}.tsv"
+    wildcard_constraints:
+        run=to_be_made("record_gates"),
+    threads: CONFIG.execution.threads
+    resources:
+        gpu=min(GPUS, 1),
+    shell:
+        "cgc record-gates {input.spec:q} > {log:q} 2>&1"
+
+
+rule measure_gates:
+    input:
+        spec=spec_of("measure_gates", "{run}"),
+        gates=lambda wildcards: files_of("record_gates", wildcards.run),
+    output:
+        distances=f"{RUN}/gate_distances.safetensors",
+        provenance=f"{RUN}/gate_distances.provenance.json",
+    log:
+        f"{LOGS}/measure_gates/{{run}}.log",
+    benchmark:
+        f"{LOGS}/benchmarks/measure_gates/{{run}}.tsv"
+    wildcard_constraints:
+        run=to_be_made("measure_gates"),
+    threads: CONFIG.execution.threads
+    shell:
+        "cgc measure-gates {input.spec:q} > {log:q} 2>&1"

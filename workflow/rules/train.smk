@@ -1,0 +1,24 @@
+# Train one network per run. The resumable state lies in work/, which Snakemake does not know of: it
+# deletes the outputs of a job that failed.
+
+
+rule train_model:
+    input:
+        spec=spec_of("train_model", "{run}"),
+        data=lambda wildcards: data_of(wildcards.run),
+    output:
+        model=f"{RUN}/model.safetensors",
+        history=f"{RUN}/history.csv",
+        about=f"{RUN}/run.json",
+        provenance=f"{RUN}/provenance.json",
+    log:
+        f"{LOGS}/train_model/{{run}}.log",
+    benchmark:
+        f"{LOGS}/benchmarks/train_model/{{run}}.tsv"
+    wildcard_constraints:
+        run=to_be_made("train_model"),
+    threads: CONFIG.execution.threads
+    resources:
+        gpu=GPUS,
+    shell:
+        "cgc train-model {input.spec:q} > {log:q} 2>&1"
