@@ -105,6 +105,7 @@ class Train(Section):
     gate_learning_rate_factor: float = Field(
         0.1, gt=0, description="learning rate of CGC's extra layers relative to the kernels'"
     )
+    mixup_alpha: float | None = Field(None, gt=0, description="of the Beta distribution; null: off")
     schedule: Schedule
     augment: Augment
 
@@ -211,6 +212,8 @@ class Config(Section):
     data_root: str = Field("data/raw", description="where data sets that cannot be embedded lie")
     max_images: PositiveInt | None = Field(None, description="shortens: images per split")
     max_epochs: PositiveInt | None = Field(None, description="shortens: epochs per run")
+    only_variants: list[str] | None = Field(None, description="narrows what runs: these variants")
+    only_seeds: list[int] | None = Field(None, description="narrows what runs: these seeds")
     force: list[str] = Field([], description="artefacts to make again, e.g. train_model:...")
     datasets: dict[str, Dataset]
     variants: dict[str, Variant]
@@ -223,13 +226,22 @@ class Config(Section):
         """The preset's name in paths and captions; a shortened preset never passes for whole."""
         return f"{self.preset}-short" if self.max_images or self.max_epochs else self.preset
 
-    def runs(self) -> list[Run]:
+    def all_runs(self) -> list[Run]:
         """Return every training run of the preset."""
         return [
             Run(name, variant, seed)
             for name, setting in self.settings.items()
             for variant in setting.variants
             for seed in setting.seeds
+        ]
+
+    def runs(self) -> list[Run]:
+        """Return the runs that are asked for: all, or those that `only_...` leaves."""
+        return [
+            run
+            for run in self.all_runs()
+            if (self.only_variants is None or run.variant in self.only_variants)
+            and (self.only_seeds is None or run.seed in self.only_seeds)
         ]
 
     def train_settings(self, run: Run) -> Train:
@@ -254,7 +266,10 @@ class Config(Section):
             for variant in setting.variants:
                 if variant not in self.variants:
                     yield _unknown(f"settings.{name}.variants", variant, self.variants)
-        runs = [str(run) for run in self.runs()]
+        for variant in self.only_variants or []:
+            if variant not in self.variants:
+                yield _unknown("only_variants", variant, self.variants)
+        runs = [str(run) for run in self.all_runs()]
         if self.gates.run not in runs:
             yield _unknown("gates.run", self.gates.run, runs)
 

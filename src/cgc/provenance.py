@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from cgc import paths
-from cgc.config import Config, Run
+from cgc.config import Config, Run, check_config
 from cgc.errors import UserError
 from cgc.files import json_text, read_json, write_json
 
@@ -71,12 +71,13 @@ def artefact(stage: str, key: str, preset: str) -> Artefact:
 
 def artefacts(config: Config) -> list[Artefact]:
     """Return every artefact of a preset, upstream first."""
-    runs = config.runs()
-    used = dict.fromkeys(config.settings[run.setting].dataset for run in runs)
+    runs = [str(run) for run in config.runs()]
+    trained = list(dict.fromkeys([*runs, config.gates.run]))
+    used = dict.fromkeys(config.settings[run.split("/")[0]].dataset for run in trained)
     keys = {
         "prepare_data": list(used),
-        "train_model": [str(run) for run in runs],
-        "evaluate_model": [str(run) for run in runs],
+        "train_model": trained,
+        "evaluate_model": runs,
         "record_gates": [config.gates.run],
         "measure_gates": [config.gates.run],
     }
@@ -137,7 +138,7 @@ def parse_run(key: str, config: Config) -> Run:
     Raises:
         UserError: the preset has no such run.
     """
-    known = {str(run): run for run in config.runs()}
+    known = {str(run): run for run in config.all_runs()}
     if key not in known:
         raise UserError(f"{config.label} has no run {key}; there are {', '.join(known)}")
     return known[key]
@@ -233,9 +234,7 @@ def publication_path() -> Path:
 def _write_publication(config: Config) -> None:
     """Write it only when it changes, so that it triggers figures and tables only then."""
     content = {
-        "preset": config.label,
-        "description": config.description,
-        "gates_run": config.gates.run,
+        "config": config.model_dump(mode="json", exclude={"execution", "data_root", "force"}),
         "recipes": {
             str(made): recipe(made.stage, made.key, config)["fingerprint"]
             for made in artefacts(config)
@@ -244,6 +243,12 @@ def _write_publication(config: Config) -> None:
     path = publication_path()
     if not path.exists() or path.read_text() != json_text(content):
         write_json(path, content)
+
+
+def read_publication(path: Path) -> Config:
+    """Return the configuration of the preset that results/ is made from."""
+    content = read_json(path, made_by="snakemake, which writes it for the chosen preset")
+    return check_config(content["config"])
 
 
 PROVENANCE_KEYS = {

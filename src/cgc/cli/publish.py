@@ -5,13 +5,13 @@ Each takes the publication file, which says which preset that is (see `cgc.prove
 
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cgc.files import read_json
+from cgc.config import Config
 from cgc.paths import RESULTS
-from cgc.provenance import Artefact, artefact, read_provenance
+from cgc.provenance import Artefact, artefact, read_provenance, read_publication
 
 if TYPE_CHECKING:
     from cgc.report.style import FigureMetadata
@@ -25,38 +25,34 @@ def plot_gate_matrix(publication: Publication) -> None:
     from cgc.report.gate_matrix import gate_matrix_caption, gate_matrix_figure, write_matrix_csv
     from cgc.report.style import save_figure
 
-    preset = _read(publication)
-    made = artefact("measure_gates", preset["gates_run"], preset["preset"])
+    config = read_publication(publication)
+    made = artefact("measure_gates", config.gates.run, config.label)
     measured = load_measured(made.folder / "gate_distances.safetensors")
     distances, classes = measured.distances, measured.classes
     caption = gate_matrix_caption(
-        preset=preset["preset"],
-        network=f"{preset['gates_run']} ({preset['description']})",
+        preset=config.label,
+        network=f"{config.gates.run} ({config.description})",
         layer=measured.layer,
         counts=distances.counts,
     )
     figure = gate_matrix_figure(
         distances.difference, classes, share=distances.share, caption=caption
     )
-    save_figure(figure, RESULTS / "fig1_gate_matrix", _metadata("Gate matrix", preset, made))
+    save_figure(figure, RESULTS / "fig1_gate_matrix", _metadata("Gate matrix", config, made))
     write_matrix_csv(RESULTS / "fig1_gate_matrix.csv", distances, classes)
     print(
-        f"Fig. 1 (preset {preset['preset']}, layer {measured.layer}): inter > intra in "
+        f"Fig. 1 (preset {config.label}, layer {measured.layer}): inter > intra in "
         f"{100 * distances.share:.2f} % of {len(classes) * (len(classes) - 1)} ordered class pairs"
     )
 
 
-def _metadata(title: str, preset: dict[str, Any], source: Artefact) -> "FigureMetadata":
+def _metadata(title: str, config: Config, source: Artefact) -> "FigureMetadata":
     """Return what a figure's file says of itself: commit and date are those of its numbers."""
     from cgc.report.style import FigureMetadata
 
     made = (read_provenance(source.provenance) or {})["made"]
     date = datetime.fromisoformat(made["date"])
-    return FigureMetadata(title, preset["preset"], made["commit"] or "unknown", date)
-
-
-def _read(publication: Path) -> dict[str, Any]:
-    return read_json(publication, made_by="snakemake, which writes it for the chosen preset")
+    return FigureMetadata(title, config.label, made["commit"] or "unknown", date)
 
 
 ALL = (plot_gate_matrix,)

@@ -22,6 +22,7 @@ from cgc.config import Train
 from cgc.errors import UserError
 from cgc.train.checkpoint import Progress, load_checkpoint, save_checkpoint
 from cgc.train.micro_batches import running_statistics_kept, shares
+from cgc.train.mixup import Mixup
 from cgc.train.progress import TrainingDisplay
 from cgc.train.recipe import learning_rate_multiple, make_optimiser, set_learning_rate
 
@@ -68,6 +69,7 @@ class Trainer:
         train_batches: this process's share of shuffled, augmented batches, in as many batches on
             every process; `batch_sampler.set_epoch` chooses the epoch.
         validation_batches: this process's share of the validation set.
+        num_classes: number of class scores.
         name: of the run, for messages.
     """
 
@@ -79,6 +81,7 @@ class Trainer:
         seed: int,
         train_batches: DataLoader[Any],
         validation_batches: Iterable[Any],
+        num_classes: int,
         name: str,
     ) -> None:
         self.fabric, self.train, self.seed, self.name = fabric, train, seed, name
@@ -88,6 +91,7 @@ class Trainer:
         self.model, self.optimiser = fabric.setup(model, make_optimiser(model, train))
         # The optimiser of `make_optimiser` holds the very parameters, which Fabric moves in place.
         self.num_shares = _num_shares(train, fabric.world_size)
+        self.mixup = Mixup(train.mixup_alpha, num_classes)
 
     def fit(self, checkpoint: Path, fingerprint: str) -> list[dict[str, Any]]:
         """Train to the end, continuing from `checkpoint` when it follows the same recipe.
@@ -170,11 +174,12 @@ class Trainer:
                 self.fabric.no_backward_sync(self.model, enabled=not is_last),
                 running_statistics_kept(self.network, keep=rank > 0),
             ):
-                scores = self.model(x_share)
-                loss = cross_entropy(scores, labels_share)
+                x_mixed, probabilities = self.mixup(x_share, labels_share)
+                scores = self.model(x_mixed)
+                loss = cross_entropy(scores, probabilities)
                 self._check_finite(loss.item(), place)
                 self.fabric.backward(loss / self.num_shares)
-            seen.add(loss, scores, labels_share)
+            seen.add(loss, scores, probabilities.argmax(1))
         self.optimiser.step()
 
     def _check_finite(self, loss: float, place: str) -> None:

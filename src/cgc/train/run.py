@@ -72,6 +72,7 @@ def train_run(
         seed,
         _train_batches(data, description, train, seed, execution, fabric),
         _validation_batches(data, description, train, execution, fabric),
+        architecture.num_classes,
         name,
     )
     history = trainer.fit(checkpoint, fingerprint)
