@@ -18,7 +18,14 @@ from cgc.errors import UserError
 DEFAULT_FILE = Path("config/config.yaml")
 
 ModelName = Literal[
-    "resnet11", "resnet50", "cifar_resnet8", "cifar_resnet20", "cifar_resnet56", "cifar_resnet110"
+    "resnet11",
+    "resnet50",
+    "cifar_resnet8",
+    "cifar_resnet20",
+    "cifar_resnet56",
+    "cifar_resnet110",
+    "p3d_a_resnet11",
+    "p3d_a_resnet50",
 ]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 PositiveInt = Annotated[int, Field(gt=0)]

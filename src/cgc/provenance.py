@@ -10,7 +10,6 @@ Any other is *stale* or *missing*, and gets a *spec*: the recipe as a file that 
 
 import hashlib
 import json
-import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -20,7 +19,7 @@ from typing import Any
 from cgc import paths
 from cgc.config import Config, Run, check_config
 from cgc.errors import UserError
-from cgc.files import json_text, read_json, write_json
+from cgc.files import json_text, read_json, whole_file, write_json
 
 SOURCE = Path(__file__).parent
 STAGES = ("prepare_data", "train_model", "evaluate_model", "record_gates", "measure_gates")
@@ -154,13 +153,13 @@ def why_stale(made: Artefact, config: Config) -> list[str]:
     """
     missing = [name for name in made.files if not (made.folder / name).exists()]
     if missing:
-        return [f"missing {name}" for name in missing]
+        return [f"missing {', '.join(missing)}"]
     recorded = read_provenance(made.provenance)
     if recorded is None:
         return [f"missing {made.provenance.name}"]
     reasons = [
-        f"{part} changed: {name}"
-        for part, name in _differences(recorded, recipe(made.stage, made.key, config))
+        f"{part} changed: {', '.join(names)}"
+        for part, names in _differences(recorded, recipe(made.stage, made.key, config)).items()
     ]
     for upstream, used_hashes in recorded["inputs"].items():
         stage, key = upstream.split(":", 1)
@@ -170,16 +169,19 @@ def why_stale(made: Artefact, config: Config) -> list[str]:
     return reasons
 
 
-def _differences(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _differences(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the names that differ, by part of the recipe."""
     if recorded["fingerprint"] == wanted["fingerprint"]:
-        return []
-    differences = [
-        (part, name)
+        return {}
+    differences = {
+        part: [
+            name
+            for name in sorted(recorded[part].keys() | wanted[part].keys())
+            if recorded[part].get(name) != wanted[part].get(name)
+        ]
         for part in ("config", "code", "upstream")
-        for name in sorted(recorded[part].keys() | wanted[part].keys())
-        if recorded[part].get(name) != wanted[part].get(name)
-    ]
-    return differences or [("recipe", "fingerprint")]
+    }
+    return {part: names for part, names in differences.items() if names} or {"recipe": ["form"]}
 
 
 def stale(config: Config) -> dict[str, list[str]]:
@@ -196,28 +198,20 @@ def stale(config: Config) -> dict[str, list[str]]:
     return reasons
 
 
-def spec_path(preset: str, stage: str, key: str) -> Path:
-    """Return where the spec of an artefact is written."""
-    return paths.SPECS / preset / stage / f"{key}.json"
-
-
-def write_specs(config: Config, reasons: Mapping[str, list[str]]) -> None:
-    """Write the spec of every artefact to be made, and the publication file."""
-    for name, because in reasons.items():
-        stage, key = name.split(":", 1)
-        write_spec(config, stage, key, because)
-    _write_publication(config)
+def spec_path(config: Config, stage: str, key: str) -> Path:
+    """Return where the spec of an artefact is written; another recipe has another spec."""
+    fingerprint = recipe(stage, key, config)["fingerprint"]
+    return paths.SPECS / config.label / stage / f"{key}.{fingerprint[:12]}.json"
 
 
 def write_spec(config: Config, stage: str, key: str, because: list[str]) -> Path:
-    """Write all that a job is told; new each time, so that it always triggers its rule."""
-    path = spec_path(config.label, stage, key)
+    """Write all that a job is told; newer than the artefact, so that it triggers its rule."""
+    path = spec_path(config, stage, key)
     told: dict[str, Any] = {
         "recipe": recipe(stage, key, config),
         "preset": config.label,
         "execution": config.execution.model_dump(mode="json"),
         "because": because,
-        "nonce": secrets.token_hex(8),
     }
     if stage == "prepare_data":
         told["dataset"] = config.datasets[key].model_dump(mode="json")
@@ -226,23 +220,27 @@ def write_spec(config: Config, stage: str, key: str, because: list[str]) -> Path
     return path
 
 
-def publication_path() -> Path:
-    """Return the file that says which preset the figures and tables in results/ are made from."""
-    return paths.SPECS / "publication.json"
+def write_publication(config: Config) -> Path:
+    """Write what figures and tables are made from: configuration, and recipes of all artefacts.
 
-
-def _write_publication(config: Config) -> None:
-    """Write it only when it changes, so that it triggers figures and tables only then."""
-    content = {
-        "config": config.model_dump(mode="json", exclude={"execution", "data_root", "force"}),
-        "recipes": {
-            str(made): recipe(made.stage, made.key, config)["fingerprint"]
-            for made in artefacts(config)
-        },
-    }
-    path = publication_path()
-    if not path.exists() or path.read_text() != json_text(content):
-        write_json(path, content)
+    Another content has another name, so that a figure is drawn anew when anything changed, and
+    two commands with different presets do not disturb each other.
+    """
+    content = json_text(
+        {
+            "preset": config.label,
+            "config": config.model_dump(mode="json", exclude={"execution", "data_root", "force"}),
+            "recipes": {
+                str(made): recipe(made.stage, made.key, config)["fingerprint"]
+                for made in artefacts(config)
+            },
+        }
+    )
+    path = paths.SPECS / config.label / f"publication.{_hash(content.encode())[:12]}.json"
+    if not path.exists():
+        with whole_file(path) as temporary:
+            temporary.write_text(content)
+    return path
 
 
 def read_publication(path: Path) -> Config:

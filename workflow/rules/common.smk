@@ -27,16 +27,18 @@ RUN = str(provenance.artefact("train_model", "{run}", CONFIG.label).folder)
 # What a training job takes of the `gpu` resource, which the profile bounds.
 GPUS = 0 if CONFIG.execution.accelerator == "cpu" else CONFIG.execution.devices
 LOGS = f"logs/{CONFIG.label}"
-PUBLICATION = str(provenance.publication_path())
+# What figures and tables are made from; the preset is part of it.
+PUBLICATION = str(provenance.write_publication(CONFIG))
 
 # Jobs that run on other machines parse this file too, when their spec is already written.
 if workflow.is_main_process:
-    provenance.write_specs(CONFIG, STALE)
+    for name, reasons in STALE.items():
+        provenance.write_spec(CONFIG, *name.split(":", 1), because=reasons)
 
 
-def spec_of(stage, key):
-    """The spec of an artefact, with a wildcard as its key."""
-    return str(provenance.spec_path(CONFIG.label, stage, key))
+def spec_of(stage):
+    """The spec of an artefact that is to be made, as an input function of the stage's rule."""
+    return lambda wildcards: str(provenance.spec_path(CONFIG, stage, *wildcards))
 
 
 def to_be_made(stage):

@@ -4,7 +4,7 @@
 
 rule prepare_data:
     input:
-        spec=spec_of("prepare_data", "{dataset}"),
+        spec=spec_of("prepare_data"),
     output:
         train=f"{DATA}/train.arrow",
         validation=f"{DATA}/validation.arrow",

@@ -3,7 +3,7 @@
 
 rule evaluate_model:
     input:
-        spec=spec_of("evaluate_model", "{run}"),
+        spec=spec_of("evaluate_model"),
         model=lambda wildcards: files_of("train_model", wildcards.run),
         data=lambda wildcards: data_of(wildcards.run),
     output:

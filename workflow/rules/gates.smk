@@ -3,7 +3,7 @@
 
 rule record_gates:
     input:
-        spec=spec_of("record_gates", "{run}"),
+        spec=spec_of("record_gates"),
         model=lambda wildcards: files_of("train_model", wildcards.run),
         data=lambda wildcards: data_of(wildcards.run),
     output:
@@ -24,7 +24,7 @@ rule record_gates:
 
 rule measure_gates:
     input:
-        spec=spec_of("measure_gates", "{run}"),
+        spec=spec_of("measure_gates"),
         gates=lambda wildcards: files_of("record_gates", wildcards.run),
     output:
         distances=f"{RUN}/gate_distances.safetensors",

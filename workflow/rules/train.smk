@@ -4,7 +4,7 @@
 
 rule train_model:
     input:
-        spec=spec_of("train_model", "{run}"),
+        spec=spec_of("train_model"),
         data=lambda wildcards: data_of(wildcards.run),
     output:
         model=f"{RUN}/model.safetensors",

@@ -1,0 +1,58 @@
+"""Trained networks as files: what comes back, and what is refused."""
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from cgc.errors import UserError
+from cgc.models.weights import Architecture, load_model, load_state, save_model
+
+SMALL = Architecture("cifar_resnet8", 4, "cgc", {"gate_init": "ones", "branches": ["input"]})
+
+
+@pytest.fixture
+def file(tmp_path):
+    save_model(tmp_path / "model.safetensors", SMALL.build(), SMALL)
+    return tmp_path / "model.safetensors"
+
+
+def test_network_comes_back_with_its_weights_and_options(tmp_path):
+    model = SMALL.build()
+    save_model(tmp_path / "model.safetensors", model, SMALL)
+    loaded, architecture = load_model(tmp_path / "model.safetensors")
+    x = torch.randn(2, 3, 16, 16)
+    assert architecture == SMALL
+    torch.testing.assert_close(loaded(x), model.eval()(x))
+
+
+def test_checkpoint_of_another_architecture_is_refused_by_its_first_tensor(file):
+    other = Architecture("cifar_resnet20", 4, "cgc", SMALL.options).build()
+    with pytest.raises(UserError, match=r"another architecture than x: .* first layer1.1.bn1.bias"):
+        load_state(other, load_file(file), file, "x")
+
+
+def test_file_whose_weights_do_not_fit_what_it_says_is_refused(file):
+    state = load_file(file)
+    del state["fc.weight"]
+    save_model(file, SMALL.build(), SMALL)
+    metadata = {"architecture": '{"name": "cifar_resnet8", "num_classes": 4, "conv": "plain"}'}
+    save_file(state, file, metadata)
+    with pytest.raises(UserError, match="is a checkpoint of another architecture than"):
+        load_model(file)
+
+
+def test_file_that_does_not_say_its_network_is_refused(file):
+    save_file(load_file(file), file)
+    with pytest.raises(UserError, match="does not say which network of this artifact it holds"):
+        load_model(file)
+
+
+def test_truncated_file_is_refused(file):
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(UserError, match="is corrupt"):
+        load_model(file)
+
+
+def test_missing_file_says_what_makes_it(tmp_path):
+    with pytest.raises(UserError, match="is missing: train_model makes it"):
+        load_model(tmp_path / "model.safetensors")

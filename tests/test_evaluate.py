@@ -1,0 +1,44 @@
+"""Scores against counts by hand, and the cost of networks whose cost is known."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from cgc.evaluate import count_macs, evaluate_model
+from cgc.models import build_model
+
+
+class GivenScores(nn.Module):
+    """A network whose scores are its input."""
+
+    def forward(self, x):
+        return x.flatten(1)
+
+
+def test_accuracy_and_loss_are_means_over_images_of_unequal_batches():
+    torch.manual_seed(0)
+    scores, labels = torch.randn(11, 8, 1, 1), torch.randint(8, (11,))
+    batches = [(scores[:8], labels[:8]), (scores[8:], labels[8:])]
+    metrics = evaluate_model(GivenScores(), batches)
+
+    ranks = [sorted(row.flatten().tolist(), reverse=True) for row in scores]
+    place = [ranks[i].index(scores[i, labels[i]].item()) for i in range(11)]
+    assert metrics["top1_percent"] == pytest.approx(100 * sum(p < 1 for p in place) / 11)
+    assert metrics["top5_percent"] == pytest.approx(100 * sum(p < 5 for p in place) / 11)
+    assert metrics["loss"] == pytest.approx(cross_entropy(scores.flatten(1), labels).item())
+    assert metrics["num_images"] == 11
+
+
+def test_top5_of_three_classes_is_everything():
+    metrics = evaluate_model(GivenScores(), [(torch.randn(4, 3, 1, 1), torch.tensor([0, 1, 2, 0]))])
+    assert metrics["top5_percent"] == 100
+
+
+def test_resnet50_has_the_published_multiply_adds():
+    """4.09e9 for torchvision's ResNet-50 at 224 px; plain and gated differ by the gates' maps."""
+    with torch.device("meta"):
+        plain, gated = (build_model("resnet50", 1000, conv).eval() for conv in ("plain", "cgc"))
+        x = torch.empty(1, 3, 224, 224)
+    assert count_macs(plain, x) == 4_089_184_256
+    assert 1 < count_macs(gated, x) / count_macs(plain, x) < 1.01

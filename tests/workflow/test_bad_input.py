@@ -1,0 +1,96 @@
+"""Whatever is wrong is one clear line that says what to do; exit status not 0, no traceback."""
+
+import json
+
+import pytest
+from checkout import Checkout
+
+
+def assert_told(done, *parts):
+    told = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "Traceback" not in told
+    assert any(all(part in line for part in parts) for line in told.splitlines()), told
+
+
+@pytest.mark.parametrize(
+    ("setting", "parts"),
+    [
+        ("max_epoch=1", ["max_epoch: unknown key, did you mean max_epochs?"]),
+        ("max_epochs=some", ["max_epochs: input should be a valid integer", "'some'"]),
+        ("only_variants=[cgd]", ["only_variants: 'cgd' is not defined; there are plain, cgc"]),
+        (
+            'settings={imagenet_default: {train: {epochs: 0}, datset: digits, model: "resnet12"}}',
+            ["train.epochs: input should be greater than 0", "datset: unknown key", "'resnet12'"],
+        ),
+    ],
+)
+def test_config_that_is_not_valid_is_refused_before_anything_runs(checkout, setting, parts):
+    assert_told(checkout.snakemake("-n", "all", "--config", setting), *parts)
+
+
+def test_missing_data_folder_says_what_to_put_where(checkout):
+    done = checkout.snakemake(
+        "data/prepared/cifar10/cifar10/train.arrow", "--configfile", "config/presets/cifar10.yaml"
+    )
+    assert_told(done, "cgc: data/raw/cifar10 has no CIFAR-10: put there cifar-10-python.tar.gz")
+    assert not (checkout.folder / "data/prepared/cifar10/cifar10/train.arrow").exists()
+
+
+def test_results_that_cannot_be_written_are_named(checkout):
+    (checkout.folder / "data").write_text("a file where a folder should be")
+    spec = checkout.run("cgc", "spec", "prepare_data:digits").stdout.strip()
+    done = checkout.run("cgc", "prepare-data", spec)
+    assert_told(done, "cgc: data/prepared/tiny/digits cannot be written to", "choose another one")
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """A checkout with prepared data."""
+    checkout = Checkout(tmp_path_factory.mktemp("checkout"))
+    done = checkout.snakemake("data/prepared/tiny-short/digits/train.arrow", *SHORT)
+    assert done.returncode == 0, done.stderr
+    return checkout
+
+
+SHORT = ("--config", "max_images=100", "max_epochs=1")
+RUN = "imagenet_default/cgc/seed0"
+
+
+def pretend_to_have_trained(checkout, content: bytes):
+    """Leave files where a training would have, with a provenance that fits them."""
+    checkout_script = f"""
+from pathlib import Path
+from cgc import job, provenance
+from cgc.config import load_config
+config = load_config(overrides={{"max_images": 100, "max_epochs": 1}})
+spec = provenance.write_spec(config, "train_model", "{RUN}", [])
+this = job.start(spec, "train_model")
+this.made.folder.mkdir(parents=True, exist_ok=True)
+for name in this.made.files:
+    (this.made.folder / name).write_bytes({content!r})
+this.finish()
+"""
+    done = checkout.run("python", "-c", checkout_script)
+    assert done.returncode == 0, done.stderr
+
+
+def test_corrupt_checkpoint_is_named(prepared):
+    pretend_to_have_trained(prepared, b"not a checkpoint")
+    done = prepared.snakemake(f"results/tiny-short/runs/{RUN}/metrics.json", *SHORT)
+    assert_told(done, "model.safetensors is corrupt", "restore it, or delete it")
+
+
+def test_checkpoint_with_other_bytes_than_recorded_is_named(prepared):
+    pretend_to_have_trained(prepared, b"a checkpoint")
+    (prepared.folder / f"results/tiny-short/runs/{RUN}/model.safetensors").write_bytes(b"other")
+    done = prepared.snakemake(f"results/tiny-short/runs/{RUN}/metrics.json", *SHORT)
+    assert_told(done, "model.safetensors is not the file that", "provenance.json records")
+
+
+def test_damaged_provenance_is_named(prepared):
+    path = prepared.folder / "data/prepared/tiny-short/digits/provenance.json"
+    path.write_text("{")
+    assert_told(prepared.snakemake("-n", "all", *SHORT), "provenance.json is not readable JSON")
+    path.write_text(json.dumps({"stage": "prepare_data"}))
+    assert_told(prepared.snakemake("-n", "all", *SHORT), "not a provenance file of this version")

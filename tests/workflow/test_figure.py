@@ -1,0 +1,24 @@
+"""The whole path, small: from nothing to Fig. 1."""
+
+import pandas as pd
+import pytest
+
+SMALL = ("--config", "max_images=120", "max_epochs=1")
+
+
+def test_figure_is_made_from_nothing_and_stays_made(checkout):
+    done = checkout.snakemake("results/fig1_gate_matrix.pdf", *SMALL)
+    assert done.returncode == 0, done.stderr
+    results = checkout.folder / "results"
+    assert (results / "fig1_gate_matrix.pdf").read_bytes().startswith(b"%PDF")
+    assert (results / "fig1_gate_matrix.png").stat().st_size > 10_000
+
+    matrix = pd.read_csv(results / "fig1_gate_matrix.csv", index_col=[0, 1, 2, 3])
+    assert matrix.shape == (10, 10)
+    assert matrix.isna().to_numpy().sum() == 10  # the diagonal
+    share = (matrix.to_numpy() > 0).sum() / 90
+    assert matrix.index.get_level_values("share_percent").to_series().mean() == pytest.approx(
+        100 * share
+    )
+
+    assert checkout.planned("results/fig1_gate_matrix.pdf", *SMALL) == {}
