@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.flop_counter import FlopCounterMode
 
+from cgc.models.views import is_views, view_scores
+
 
 @torch.no_grad()
 def evaluate_model(
@@ -16,20 +18,20 @@ def evaluate_model(
     """Return the scores of `model` over all images of `batches`.
 
     Args:
-        model: from images (B, 3, H, W) to class scores (B, num_classes).
-        batches: images and labels.
+        model: from images (B, 3, H, W) or clips (B, 3, T, H, W) to class scores.
+        batches: images, or clips in several views (B, views, 3, T, H, W), and labels.
         device: where to compute.
 
     Returns:
         `top1_percent`, `top5_percent`, `loss` (mean cross-entropy, nats), `num_images`,
-        `num_parameters`, and `num_macs`: multiply-adds for one image.
+        `num_parameters`, and `num_macs`: multiply-adds for one image, or one view of a clip.
     """
     model.to(device).eval()
     top1 = top5 = num_images = 0
     loss = 0.0
     for x, labels in batches:
         x, labels = x.to(device), labels.to(device)
-        scores = model(x).float()
+        scores = view_scores(model, x).float()
         hits = scores.topk(min(5, scores.shape[1])).indices == labels[:, None]
         top1 += int(hits[:, 0].sum())
         top5 += int(hits.sum())
@@ -41,7 +43,7 @@ def evaluate_model(
         "loss": loss / num_images,
         "num_images": num_images,
         "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "num_macs": count_macs(model, x[:1]),
+        "num_macs": count_macs(model, x.flatten(0, 1)[:1] if is_views(x) else x[:1]),
     }
 
 

@@ -14,7 +14,8 @@ from typing import Any
 from cgc.config import Execution
 from cgc.errors import UserError
 from cgc.files import read_json, write_json
-from cgc.provenance import SOURCE, Artefact, artefact, read_provenance
+from cgc.provenance import Artefact, artefact, read_provenance
+from cgc.source_code import SOURCE
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ Any other is *stale* or *missing*, and gets a *spec*: the recipe as a file that 
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,19 @@ from cgc import paths
 from cgc.config import Config, Run, check_config
 from cgc.errors import UserError
 from cgc.files import json_text, read_json, whole_file, write_json
+from cgc.source_code import code_hashes
 
-SOURCE = Path(__file__).parent
-STAGES = ("prepare_data", "train_model", "evaluate_model", "record_gates", "measure_gates")
+STAGES = (
+    "prepare_data",
+    "train_model",
+    "evaluate_model",
+    "record_gates",
+    "measure_gates",
+    "measure_all_gates",
+)
 
-_LOADING = ("data/image_table.py", "data/loading.py", "data/transforms.py")
-_LAYERS = ("layers/context_gated_conv.py", "layers/convert.py", "layers/gated_conv.py")
-_MODEL_CODE = {"cifar": "models/cifar_resnet.py", "resnet": "models/imagenet_resnet.py"}
+# The module of each kind of network, by the part of its name before the first underscore or digit.
+_MODELS = {"cifar": "models.cifar_resnet", "resnet": "models.imagenet_resnet", "p": "models.p3d"}
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,7 @@ def artefact(stage: str, key: str, preset: str) -> Artefact:
         "evaluate_model": (("metrics.json",), "metrics.provenance.json"),
         "record_gates": (("gates.safetensors",), "gates.provenance.json"),
         "measure_gates": (("gate_distances.safetensors",), "gate_distances.provenance.json"),
+        "measure_all_gates": (("gate_shares.json",), "gate_shares.provenance.json"),
     }
     run_files, provenance = by_stage[stage]
     folder = paths.run_dir(preset, key)
@@ -71,7 +78,8 @@ def artefact(stage: str, key: str, preset: str) -> Artefact:
 def artefacts(config: Config) -> list[Artefact]:
     """Return every artefact of a preset, upstream first."""
     runs = [str(run) for run in config.runs()]
-    trained = list(dict.fromkeys([*runs, config.gates.run]))
+    initial = [str(run) for run in map(config.initial_run, config.runs()) if run]
+    trained = list(dict.fromkeys([*initial, *runs, config.gates.run]))
     used = dict.fromkeys(config.settings[run.split("/")[0]].dataset for run in trained)
     keys = {
         "prepare_data": list(used),
@@ -79,6 +87,7 @@ def artefacts(config: Config) -> list[Artefact]:
         "evaluate_model": runs,
         "record_gates": [config.gates.run],
         "measure_gates": [config.gates.run],
+        "measure_all_gates": [config.gates.run],
     }
     return [artefact(stage, key, config.label) for stage in STAGES for key in keys[stage]]
 
@@ -90,7 +99,7 @@ def recipe(stage: str, key: str, config: Config) -> dict[str, Any]:
         "stage": stage,
         "key": key,
         "config": needs,
-        "code": {name: _code_hash(name) for name in code},
+        "code": code_hashes(code),
         "upstream": {f"{s}:{k}": recipe(s, k, config)["fingerprint"] for s, k in upstream},
     }
     return content | {"fingerprint": _hash(json.dumps(content, sort_keys=True).encode())}
@@ -98,36 +107,42 @@ def recipe(stage: str, key: str, config: Config) -> dict[str, Any]:
 
 def _ingredients(
     stage: str, key: str, config: Config
-) -> tuple[dict[str, Any], Iterable[str], list[tuple[str, str]]]:
-    """Return the configuration, the code and the upstream artefacts that a stage depends on."""
+) -> tuple[dict[str, Any], list[str], list[tuple[str, str]]]:
+    """Return the configuration, the modules and the upstream artefacts that a stage depends on."""
     if stage == "prepare_data":
         dataset = config.datasets[key]
         where_it_lies = {"source", "download"}
         needs = dataset.model_dump(mode="json", exclude=where_it_lies)
-        needs |= {"max_images": config.max_images}
-        return needs, (f"data/{dataset.kind}.py", "data/image_table.py"), []
+        return needs | {"max_images": config.max_images}, [f"data.{dataset.kind}"], []
 
     run = parse_run(key, config)
     setting = config.settings[run.setting]
     data, trained = ("prepare_data", setting.dataset), ("train_model", key)
-    evaluation = setting.evaluate.model_dump(mode="json")
+    clips = setting.clips.model_dump(mode="json") if setting.clips else None
+    loading = ["data.clip_loading"] if clips else ["data.loading", "data.transforms"]
+    evaluation = {"evaluate": setting.evaluate.model_dump(mode="json"), "clips": clips}
     match stage:
         case "train_model":
             needs = {
                 "model": setting.model,
                 "variant": config.variants[run.variant].model_dump(mode="json"),
                 "train": config.train_settings(run).model_dump(mode="json"),
+                "clips": clips,
                 "seed": run.seed,
             }
-            model_code = _MODEL_CODE[setting.model.rstrip("0123456789").split("_")[0]]
-            code = (*_LAYERS, model_code, *_LOADING, *_package("train"))
-            return needs, code, [data]
+            model = _MODELS[re.split(r"[_\d]", setting.model)[0]]
+            initial = config.initial_run(run)
+            upstream = [data, ("train_model", str(initial))] if initial else [data]
+            return needs, ["layers", "train.loop", model, *loading], upstream
         case "evaluate_model":
-            return evaluation, ("evaluate.py", *_LOADING), [trained, data]
+            return evaluation, ["evaluate", *loading], [trained, data]
         case "record_gates":
-            return evaluation, ("gates/record.py", *_LOADING), [trained, data]
+            return evaluation, ["gates.record", *loading], [trained, data]
+        case "measure_all_gates":
+            needs = evaluation | config.gates.model_dump(mode="json", exclude={"run"})
+            return needs, ["gates.shares", "gates.record", *loading], [trained, data]
         case "measure_gates":
-            return {}, ("gates/distances.py",), [("record_gates", key)]
+            return {}, ["gates.distances"], [("record_gates", key)]
     raise ValueError(f"stage must be one of {STAGES}: got {stage!r}")
 
 
@@ -277,15 +292,6 @@ def file_hash(path: Path) -> str:
     """Return the sha256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@cache
-def _code_hash(name: str) -> str:
-    return _hash((SOURCE / name).read_bytes().replace(b"\r\n", b"\n"))
-
-
-def _package(name: str) -> list[str]:
-    return sorted(str(path.relative_to(SOURCE)) for path in (SOURCE / name).glob("*.py"))
 
 
 def _hash(content: bytes) -> str:

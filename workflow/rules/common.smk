@@ -57,3 +57,9 @@ def files_of(stage, key):
 def data_of(run):
     """The prepared data set of a run."""
     return files_of("prepare_data", CONFIG.settings[run.split("/")[0]].dataset)
+
+
+def initial_model_of(run):
+    """The trained network that a run starts from; nothing for most."""
+    initial = CONFIG.initial_run(provenance.parse_run(run, CONFIG))
+    return files_of("train_model", str(initial)) if initial else []

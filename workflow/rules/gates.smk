@@ -38,3 +38,24 @@ rule measure_gates:
     threads: CONFIG.execution.threads
     shell:
         "cgc measure-gates {input.spec:q} > {log:q} 2>&1"
+
+
+rule measure_all_gates:
+    input:
+        spec=spec_of("measure_all_gates"),
+        model=lambda wildcards: files_of("train_model", wildcards.run),
+        data=lambda wildcards: data_of(wildcards.run),
+    output:
+        shares=f"{RUN}/gate_shares.json",
+        provenance=f"{RUN}/gate_shares.provenance.json",
+    log:
+        f"{LOGS}/measure_all_gates/{{run}}.log",
+    benchmark:
+        f"{LOGS}/benchmarks/measure_all_gates/{{run}}.tsv"
+    wildcard_constraints:
+        run=to_be_made("measure_all_gates"),
+    threads: CONFIG.execution.threads
+    resources:
+        gpu=min(GPUS, 1),
+    shell:
+        "cgc measure-all-gates {input.spec:q} > {log:q} 2>&1"

@@ -6,6 +6,7 @@ rule train_model:
     input:
         spec=spec_of("train_model"),
         data=lambda wildcards: data_of(wildcards.run),
+        initial=lambda wildcards: initial_model_of(wildcards.run),
     output:
         model=f"{RUN}/model.safetensors",
         history=f"{RUN}/history.csv",

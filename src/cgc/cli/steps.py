@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cgc import job, paths
-from cgc.config import Evaluate, Train, Variant
+from cgc.config import Clips, Evaluate, Train, Variant
 from cgc.files import write_json
 
 if TYPE_CHECKING:
+    from torch import nn
     from torch.utils.data import DataLoader
+
+    from cgc.gates.record import GateRecord
 
 Spec = Annotated[Path, typer.Argument(help="what to make; `cgc spec STAGE:KEY` writes it")]
 
@@ -40,13 +43,16 @@ def train_model(spec: Spec) -> None:
     from cgc.train.run import train_run
 
     this = job.start(spec, "train_model")
+    initial = this.inputs.get("train_model")  # of the image network that a clip network starts from
     is_first_process = train_run(
         name=this.made.key,
         model=this.settings["model"],
         variant=Variant(**this.settings["variant"]),
         train=Train(**this.settings["train"]),
+        clips=_clips(this),
         seed=this.settings["seed"],
         data=this.inputs["prepare_data"].folder,
+        initial_weights=initial.folder / "model.safetensors" if initial else None,
         checkpoint=paths.work_dir(this.spec["preset"], this.made.key) / "checkpoint.safetensors",
         fingerprint=this.spec["recipe"]["fingerprint"],
         execution=this.execution,
@@ -65,22 +71,22 @@ def evaluate_model(spec: Spec) -> None:
     model, _ = load_model(this.inputs["train_model"].folder / "model.safetensors")
     device = this.execution.device()
     metrics = evaluate(model, _validation_batches(this), device)
+    if _clips(this):
+        views = evaluate(model, _validation_batches(this, num_clips=2, num_crops=3), device)
+        metrics |= {f"{k}_6_views": views[k] for k in ("top1_percent", "top5_percent", "loss")}
     write_json(this.output("metrics.json"), metrics | {"device": device})
     this.finish()
 
 
 def record_gates(spec: Spec) -> None:
-    """Record the gate logits of a trained network over the validation set (A.1)."""
+    """Record the gate logits of a trained network's last gated layer, for every image (A.1)."""
     from cgc.gates.record import gate_layers, save_record
-    from cgc.gates.record import record_gates as record
     from cgc.models.weights import load_model
 
     this = job.start(spec, "record_gates")
     model, _ = load_model(this.inputs["train_model"].folder / "model.safetensors")
     last_layer = list(gate_layers(model))[-1]
-    batches = _validation_batches(this)
-    classes = batches.dataset.table.classes  # type: ignore[attr-defined]
-    records = record(model, batches, [last_layer], classes=classes, device=this.execution.device())
+    records = _records(this, model, [last_layer])
     save_record(this.output("gates.safetensors"), records[last_layer])
     this.finish()
 
@@ -97,24 +103,54 @@ def measure_gates(spec: Spec) -> None:
     this.finish()
 
 
-def _validation_batches(this: job.Job) -> "DataLoader[Any]":
-    """Return the validation images of a job's data set as its settings evaluate them."""
-    from cgc.data.image_table import ImageTable, read_image_set
-    from cgc.data.loading import evaluation_loader
-    from cgc.data.transforms import evaluation_transform
+def measure_all_gates(spec: Spec) -> None:
+    """Measure the share of A.1 for every gated layer, trained and untrained (beyond the paper)."""
+    from cgc.gates.record import gate_layers
+    from cgc.gates.shares import gate_shares
+    from cgc.models.weights import load_model
 
-    evaluate = Evaluate(**this.settings)
-    folder = this.inputs["prepare_data"].folder
-    description = read_image_set(folder)
-    transform = evaluation_transform(
-        resize=evaluate.resize, size=evaluate.size, mean=description["mean"], std=description["std"]
+    this = job.start(spec, "measure_all_gates")
+    trained, architecture = load_model(this.inputs["train_model"].folder / "model.safetensors")
+    shares = {
+        name: gate_shares(
+            _records(this, model, list(gate_layers(model))),
+            repeats=this.settings["repeats"],
+            max_images=this.settings["max_images"],
+            seed=0,
+        )
+        for name, model in (("trained", trained), ("untrained", architecture.build()))
+    }
+    write_json(this.output("gate_shares.json"), shares)
+    this.finish()
+
+
+def _records(this: job.Job, model: "nn.Module", layers: list[str]) -> dict[str, "GateRecord"]:
+    """Record the gate logits of some layers over the validation set."""
+    from cgc.data.image_table import read_image_set
+    from cgc.gates.record import record_gates
+
+    classes = read_image_set(this.inputs["prepare_data"].folder)["classes"]
+    batches = (
+        (x.flatten(0, 1) if _clips(this) else x, labels) for x, labels in _validation_batches(this)
     )
-    return evaluation_loader(
-        ImageTable(folder / "validation.arrow"),
-        transform,
-        batch_size=evaluate.batch_size,
+    return record_gates(model, batches, layers, classes=classes, device=this.execution.device())
+
+
+def _validation_batches(this: job.Job, **views: int) -> "DataLoader[Any]":
+    """Return the validation set of a job as its settings evaluate it."""
+    from cgc.data.batches import validation_batches
+
+    return validation_batches(
+        this.inputs["prepare_data"].folder,
+        Evaluate(**this.settings["evaluate"]),
+        _clips(this),
         workers=this.execution.workers,
+        **views,
     )
 
 
-ALL = (prepare_data, train_model, evaluate_model, record_gates, measure_gates)
+def _clips(this: job.Job) -> Clips | None:
+    return Clips(**this.settings["clips"]) if this.settings["clips"] else None
+
+
+ALL = (prepare_data, train_model, evaluate_model, record_gates, measure_gates, measure_all_gates)

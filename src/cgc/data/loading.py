@@ -7,6 +7,7 @@ READING: an incomplete last batch of an epoch is left out in training, and count
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import numpy as np
@@ -98,6 +99,15 @@ class TransformedImages(Dataset[tuple[Tensor, int]]):
         return self.transform(image), label
 
 
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Let torch's default CPU generator draw by `seed`, and restore it afterwards."""
+    with torch.random.fork_rng(devices=[]):
+        # torch.manual_seed would also seed every GPU, which nothing restores.
+        torch.default_generator.manual_seed(seed)
+        yield
+
+
 class AugmentedImages(Dataset[tuple[Tensor, int]]):
     """Images augmented as the seed that comes with their index says.
 
@@ -114,9 +124,7 @@ class AugmentedImages(Dataset[tuple[Tensor, int]]):
 
     def __getitem__(self, index_and_seed: tuple[int, int]) -> tuple[Tensor, int]:
         index, seed = index_and_seed
-        with torch.random.fork_rng(devices=[]):
-            # torch.manual_seed would also seed every GPU, which nothing restores.
-            torch.default_generator.manual_seed(seed)
+        with seeded(seed):
             return self.images[index]
 
 
@@ -166,7 +174,7 @@ def train_loader(
     """
     sampler = EpochSampler(len(table), batch_size, seed=seed, rank=rank, world_size=world_size)
     dataset = AugmentedImages(table, transform)
-    return ImageLoader(dataset, batch_sampler=sampler, **_loader_options(workers))
+    return ImageLoader(dataset, batch_sampler=sampler, **loader_options(workers))
 
 
 def evaluation_loader(
@@ -196,10 +204,11 @@ def evaluation_loader(
     """
     images = TransformedImages(table, transform)
     dataset = Subset(images, range(rank, len(images), world_size)) if world_size > 1 else images
-    return ImageLoader(dataset, batch_size=batch_size, **_loader_options(workers))
+    return ImageLoader(dataset, batch_size=batch_size, **loader_options(workers))
 
 
-def _loader_options(workers: int) -> dict[str, Any]:
+def loader_options(workers: int) -> dict[str, Any]:
+    """The options of a data loader that every loader here has."""
     return {
         "num_workers": workers,
         "persistent_workers": workers > 0,

@@ -34,3 +34,17 @@ def prepare(
             from cgc.data.images import prepare_images
 
             prepare_images(data_root / dataset["source"], out_dir, **options, max_images=max_images)
+        case "moving_digits":
+            from cgc.data.moving_digits import prepare_moving_digits
+
+            prepare_moving_digits(out_dir, **options, max_images=max_images)
+        case "videos":
+            from cgc.data.videos import prepare_videos
+
+            prepare_videos(data_root / dataset["source"], out_dir, **options, max_images=max_images)
+        case "frame_lists":
+            from cgc.data.frame_lists import prepare_frame_lists
+
+            prepare_frame_lists(
+                data_root / dataset["source"], out_dir, **options, max_images=max_images
+            )

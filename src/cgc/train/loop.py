@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader
 
 from cgc.config import Train
 from cgc.errors import UserError
+from cgc.models.views import view_scores
 from cgc.train.checkpoint import Progress, load_checkpoint, save_checkpoint
 from cgc.train.micro_batches import running_statistics_kept, shares
 from cgc.train.mixup import Mixup
@@ -180,6 +181,10 @@ class Trainer:
                 self._check_finite(loss.item(), place)
                 self.fabric.backward(loss / self.num_shares)
             seen.add(loss, scores, probabilities.argmax(1))
+        if self.train.gradient_clipping:
+            self.fabric.clip_gradients(
+                self.model, self.optimiser, max_norm=self.train.gradient_clipping
+            )
         self.optimiser.step()
 
     def _check_finite(self, loss: float, place: str) -> None:
@@ -195,7 +200,7 @@ class Trainer:
         seen = Running()
         for x, labels in self.validation_batches:
             x, labels = x.to(self.fabric.device), labels.to(self.fabric.device)
-            scores = self.model(x)
+            scores = view_scores(self.model, x)
             seen.add(cross_entropy(scores, labels), scores, labels)
         return seen.over_processes(self.fabric)
 

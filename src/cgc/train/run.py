@@ -1,5 +1,6 @@
 """One training run from prepared data to `model.safetensors`, `history.csv` and `run.json`."""
 
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -7,15 +8,14 @@ from typing import Any
 import pandas as pd
 import torch
 from lightning.fabric import Fabric
-from torch.utils.data import DataLoader
+from torch import nn
 
-from cgc.config import Execution, Train, Variant
-from cgc.data.image_table import ImageTable, read_image_set
-from cgc.data.loading import evaluation_loader, train_loader
-from cgc.data.transforms import evaluation_transform, train_transform
+from cgc.config import Clips, Evaluate, Execution, Train, Variant
+from cgc.data.batches import train_batches, validation_batches
+from cgc.data.image_table import read_image_set
 from cgc.files import whole_file, write_json
 from cgc.job import environment
-from cgc.models.weights import Architecture, save_model
+from cgc.models.weights import Architecture, read_safetensors, save_model
 from cgc.train.loop import Trainer, seed_everything
 
 
@@ -25,8 +25,10 @@ def train_run(
     model: str,
     variant: Variant,
     train: Train,
+    clips: Clips | None = None,
     seed: int,
     data: Path,
+    initial_weights: Path | None = None,
     checkpoint: Path,
     fingerprint: str,
     execution: Execution,
@@ -38,8 +40,10 @@ def train_run(
         name: of the run, for messages.
         model, variant: which network.
         train: the recipe.
+        clips: how clips are sampled; None for images.
         seed: of weights, order, augmentation.
         data: folder of the prepared data set.
+        initial_weights: `model.safetensors` of the image network to start from.
         checkpoint: where the resumable state goes; removed when the run is complete.
         fingerprint: of the recipe; a checkpoint of another recipe is not continued.
         execution: device, precision, processes.
@@ -60,18 +64,21 @@ def train_run(
     fabric.launch()
     started = time.perf_counter()
     description = read_image_set(data)
-    architecture = Architecture(
-        model, len(description["classes"]), variant.conv, variant.gate_options()
-    )
+    options = variant.model_options() | (clips.model_options() if clips else {})
+    architecture = Architecture(model, len(description["classes"]), variant.conv, options)
     seed_everything(seed)
     network = architecture.build()
+    if initial_weights:
+        _start_from(initial_weights, network, fabric)
+    sharing: dict[str, Any] = {"workers": execution.workers}
+    sharing |= {"rank": fabric.global_rank, "world_size": fabric.world_size}
     trainer = Trainer(
         fabric,
         network,
         train,
         seed,
-        _train_batches(data, description, train, seed, execution, fabric),
-        _validation_batches(data, description, train, execution, fabric),
+        train_batches(data, train, clips, seed=seed, **sharing),
+        validation_batches(data, _monitor(train), clips, **sharing),
         architecture.num_classes,
         name,
     )
@@ -97,53 +104,20 @@ def train_run(
     return fabric.is_global_zero
 
 
-def _train_batches(
-    data: Path,
-    description: dict[str, Any],
-    train: Train,
-    seed: int,
-    execution: Execution,
-    fabric: Fabric,
-) -> DataLoader[Any]:
-    augment = train.augment
-    transform = train_transform(
-        crop=augment.crop,
-        size=augment.size,
-        min_area=augment.min_area,
-        padding=augment.padding,
-        flip=augment.flip,
-        mean=description["mean"],
-        std=description["std"],
-    )
-    return train_loader(
-        ImageTable(data / "train.arrow"),
-        transform,
-        batch_size=train.batch_size,
-        seed=seed,
-        workers=execution.workers,
-        rank=fabric.global_rank,
-        world_size=fabric.world_size,
-    )
-
-
-def _validation_batches(
-    data: Path, description: dict[str, Any], train: Train, execution: Execution, fabric: Fabric
-) -> DataLoader[Any]:
-    """Return this process's share of the validation set, for the curve in the history."""
+def _monitor(train: Train) -> Evaluate:
+    """Return how the validation curve in the history is made: with the sizes of training."""
     size = train.augment.size
-    # the usual 256 : 224, where the crop of training resizes
-    resize = round(size * 256 / 224) if train.augment.crop == "random_resized" else None
-    transform = evaluation_transform(
-        resize=resize, size=size, mean=description["mean"], std=description["std"]
-    )
-    return evaluation_loader(
-        ImageTable(data / "validation.arrow"),
-        transform,
-        batch_size=train.batch_size // fabric.world_size,
-        workers=execution.workers,
-        rank=fabric.global_rank,
-        world_size=fabric.world_size,
-    )
+    # the usual 256 : 224, where the crops of training resize
+    resize = None if train.augment.crop == "padded" else round(size * 256 / 224)
+    return Evaluate(resize=resize, size=size, batch_size=train.batch_size)
+
+
+def _start_from(initial_weights: Path, network: nn.Module, fabric: Fabric) -> None:
+    from cgc.models.p3d import load_image_weights  # only clip networks start from others
+
+    state, _ = read_safetensors(initial_weights, made_by="train_model")
+    new = load_image_weights(network, state)
+    fabric.print(f"starting from {initial_weights}; new: {', '.join(new)}", file=sys.stderr)
 
 
 def _device_name(device: torch.device) -> str:

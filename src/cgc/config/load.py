@@ -1,0 +1,108 @@
+"""Reading the configuration, and saying what is wrong with it.
+
+`config/config.yaml` is complete and is the tiny preset; a preset file holds only what differs from
+it and is merged over it key by key (`null` takes a key out). No other module reads YAML.
+"""
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from cgc.config.preset import Config
+from cgc.config.section import Section
+from cgc.errors import UserError
+
+DEFAULT_FILE = Path("config/config.yaml")
+
+
+def load_config(files: Iterable[str | Path] = (), overrides: Mapping[str, Any] = {}) -> Config:
+    """Read the default configuration, merge files and overrides over it, and check the whole.
+
+    Args:
+        files: preset files, later ones win.
+        overrides: top-level values that win over every file.
+
+    Raises:
+        UserError: a file is missing or not YAML, or the result is not valid.
+    """
+    merged: dict[str, Any] = {}
+    for file in (DEFAULT_FILE, *files):
+        merged = _merge(merged, _read_yaml(Path(file)))
+    return check_config(_merge(merged, dict(overrides)))
+
+
+def check_config(content: Mapping[str, Any]) -> Config:
+    """Turn merged YAML into a `Config`.
+
+    Raises:
+        UserError: with every problem at once, each with its place.
+    """
+    try:
+        return Config.model_validate(_without_nulls(dict(content)))
+    except ValidationError as error:
+        problems = [_explain(problem) for problem in error.errors()]
+        raise UserError("the configuration is not valid: " + "; ".join(problems)) from error
+
+
+def _read_yaml(file: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(file.read_text())
+    except OSError as error:
+        raise UserError(f"{file} cannot be read ({error.strerror})") from error
+    except yaml.YAMLError as error:
+        raise UserError(f"{file} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{file} must hold a mapping of keys to values")
+    return content
+
+
+def _merge(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in change.items():
+        old = merged.get(key)
+        merged[key] = (
+            _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+        )
+    return merged
+
+
+def _without_nulls(content: dict[str, Any]) -> dict[str, Any]:
+    """A key set to null is as if it were not there, so that a preset can take one out."""
+    return {
+        key: _without_nulls(value) if isinstance(value, dict) else value
+        for key, value in content.items()
+        if value is not None
+    }
+
+
+def _explain(problem: Any) -> str:
+    """Say one validation problem in a line: where, what is wrong, what was given."""
+    place = ".".join(str(part) for part in problem["loc"])
+    match problem["type"]:
+        case "extra_forbidden":
+            return f"{place}: unknown key{_suggestion(problem['loc'])}"
+        case "missing":
+            return f"{place}: is missing"
+        case "value_error":
+            message = str(problem["ctx"]["error"])
+            return f"{place}: {message}" if place else message
+    return f"{place}: {problem['msg'].lower()}: got {problem['input']!r}"
+
+
+def _suggestion(place: tuple[Any, ...]) -> str:
+    """Name the known key that a mistyped one is closest to."""
+    close = difflib.get_close_matches(str(place[-1]), _all_keys(), n=1)
+    return f", did you mean {close[0]}?" if close else ""
+
+
+def _all_keys() -> set[str]:
+    def sections(cls: type[Section]) -> Iterator[type[Section]]:
+        for subclass in cls.__subclasses__():
+            yield subclass
+            yield from sections(subclass)
+
+    return {name for section in sections(Section) for name in section.model_fields}

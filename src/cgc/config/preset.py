@@ -1,0 +1,157 @@
+"""A whole preset: data sets, settings, and what is analysed."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from cgc.config.datasets import Dataset
+from cgc.config.section import PositiveInt, Section
+from cgc.config.settings import Setting, Train, Variant
+from cgc.errors import UserError
+
+
+class Gates(Section):
+    """The gate analysis of A.1."""
+
+    run: str = Field(description="setting/variant/seedN of the network that Fig. 1 shows")
+    max_images: PositiveInt = Field(
+        2000, description="for chance level and interval, which compare every two images"
+    )
+    repeats: PositiveInt = Field(200, description="shuffled labellings, and resampled image sets")
+
+
+class Execution(Section):
+    """How runs are executed on this machine; never part of a result's identity."""
+
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    threads: PositiveInt = Field(1, description="processor cores for one computing step")
+    devices: PositiveInt = Field(1, description="processes, one device each")
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    workers: int = Field(0, ge=0, description="processes that load data, per device")
+
+    def device(self) -> Literal["cuda", "cpu"]:
+        """Return where to compute: on a CUDA GPU where there is one, unless told otherwise.
+
+        Raises:
+            UserError: a GPU was asked for and there is none.
+        """
+        from torch.cuda import is_available  # only where something is computed
+
+        if self.accelerator == "gpu" and not is_available():
+            raise UserError(
+                "execution.accelerator is gpu, but PyTorch finds no CUDA GPU: choose auto or cpu"
+            )
+        return "cuda" if self.accelerator != "cpu" and is_available() else "cpu"
+
+
+@dataclass(frozen=True, order=True)
+class Run:
+    """One training run."""
+
+    setting: str
+    variant: str
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.setting}/{self.variant}/seed{self.seed}"
+
+
+class Config(Section):
+    """Everything that a preset says."""
+
+    preset: str = Field(pattern=r"^[a-z0-9_-]+$", description="names the folder of its results")
+    description: str = Field(description="one sentence for captions")
+    data_root: str = Field("data/raw", description="where data sets that cannot be embedded lie")
+    max_images: PositiveInt | None = Field(None, description="shortens: images per split")
+    max_epochs: PositiveInt | None = Field(None, description="shortens: epochs per run")
+    only_variants: list[str] | None = Field(None, description="narrows what runs: these variants")
+    only_seeds: list[int] | None = Field(None, description="narrows what runs: these seeds")
+    force: list[str] = Field([], description="artefacts to make again, e.g. train_model:...")
+    datasets: dict[str, Dataset]
+    variants: dict[str, Variant]
+    settings: dict[str, Setting] = Field(min_length=1)
+    gates: Gates
+    execution: Execution = Execution()
+
+    @property
+    def label(self) -> str:
+        """The preset's name in paths and captions; a shortened preset never passes for whole."""
+        return f"{self.preset}-short" if self.max_images or self.max_epochs else self.preset
+
+    def all_runs(self) -> list[Run]:
+        """Return every training run of the preset."""
+        return [
+            Run(name, variant, seed)
+            for name, setting in self.settings.items()
+            for variant in setting.variants
+            for seed in setting.seeds
+        ]
+
+    def runs(self) -> list[Run]:
+        """Return the runs that are asked for: all, or those that `only_...` leaves."""
+        return [
+            run
+            for run in self.all_runs()
+            if (self.only_variants is None or run.variant in self.only_variants)
+            and (self.only_seeds is None or run.seed in self.only_seeds)
+        ]
+
+    def train_settings(self, run: Run) -> Train:
+        """Return how `run` is trained: the setting's recipe, the variant's changes, shortened."""
+        train, variant = self.settings[run.setting].train, self.variants[run.variant]
+        changes: dict[str, Any] = {"epochs": min(train.epochs, self.max_epochs or train.epochs)}
+        if variant.gate_learning_rate_factor is not None:
+            changes["gate_learning_rate_factor"] = variant.gate_learning_rate_factor
+        return train.model_copy(update=changes)
+
+    def initial_run(self, run: Run) -> Run | None:
+        """Return the image run whose weights `run` starts from, if any."""
+        clips = self.settings[run.setting].clips
+        if clips is None or clips.initialise_from is None:
+            return None
+        image_setting = self.settings[clips.initialise_from]
+        return Run(clips.initialise_from, self.variants[run.variant].conv, image_setting.seeds[0])
+
+    @model_validator(mode="after")
+    def _names_refer_to_something(self) -> "Config":
+        problems = list(self._dangling_names())
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def _dangling_names(self) -> Iterator[str]:
+        for name, setting in self.settings.items():
+            if setting.dataset not in self.datasets:
+                yield _unknown(f"settings.{name}.dataset", setting.dataset, self.datasets)
+            for variant in setting.variants:
+                if variant not in self.variants:
+                    yield _unknown(f"settings.{name}.variants", variant, self.variants)
+            yield from self._problems_of_clips(name, setting)
+        for variant in self.only_variants or []:
+            if variant not in self.variants:
+                yield _unknown("only_variants", variant, self.variants)
+        runs = [str(run) for run in self.all_runs()]
+        if self.gates.run not in runs:
+            yield _unknown("gates.run", self.gates.run, runs)
+
+    def _problems_of_clips(self, name: str, setting: Setting) -> Iterator[str]:
+        place, clips = f"settings.{name}", setting.clips
+        if (clips is not None) != setting.model.startswith("p3d"):
+            yield f"{place}.clips: is for p3d models, which need it; the model is {setting.model}"
+        if (clips is not None) != (setting.train.augment.crop == "multi_scale"):
+            yield f"{place}.train.augment.crop: multi_scale is for clips, and clips need it"
+        if clips is None or clips.initialise_from is None:
+            return
+        source = self.settings.get(clips.initialise_from)
+        if source is None:
+            yield _unknown(f"{place}.clips.initialise_from", clips.initialise_from, self.settings)
+            return
+        for conv in {self.variants[v].conv for v in setting.variants if v in self.variants}:
+            if conv not in source.variants:
+                yield f"{place}.clips.initialise_from: {clips.initialise_from} has no {conv} run"
+
+
+def _unknown(place: str, name: str, known: Iterable[str]) -> str:
+    return f"{place}: {name!r} is not defined; there are {', '.join(known)}"

@@ -1,0 +1,85 @@
+"""Batches of a prepared data set as a setting trains and evaluates on them, images or clips."""
+
+from pathlib import Path
+from typing import Any
+
+from torch.utils.data import DataLoader
+
+from cgc.config import Clips, Evaluate, Train
+from cgc.data.clip_loading import clip_evaluation_loader, clip_train_loader
+from cgc.data.clip_table import ClipTable
+from cgc.data.image_table import ImageTable, read_image_set
+from cgc.data.loading import evaluation_loader, train_loader
+from cgc.data.transforms import evaluation_transform, train_transform
+
+
+def train_batches(
+    folder: Path,
+    train: Train,
+    clips: Clips | None,
+    *,
+    seed: int,
+    workers: int,
+    rank: int = 0,
+    world_size: int = 1,
+) -> DataLoader[Any]:
+    """Return this process's share of the training set, shuffled and augmented.
+
+    Args:
+        folder: of the prepared set.
+        train: the recipe.
+        clips: how clips are sampled; None for images.
+        seed: of the run.
+        workers: processes that load data.
+        rank, world_size: this process among how many.
+
+    Returns:
+        batches of x (B, 3, H, W) or (B, 3, T, H, W) and labels (B,)
+    """
+    description, augment = read_image_set(folder), train.augment
+    standard = {"mean": description["mean"], "std": description["std"]}
+    sharing: dict[str, Any] = {"batch_size": train.batch_size, "seed": seed, "workers": workers}
+    sharing |= {"rank": rank, "world_size": world_size}
+    table = folder / "train.arrow"
+    if clips:
+        return clip_train_loader(
+            ClipTable(table), segments=clips.frames, size=augment.size, **sharing, **standard
+        )
+    options = augment.model_dump(include={"crop", "size", "min_area", "padding", "flip"})
+    return train_loader(ImageTable(table), train_transform(**options, **standard), **sharing)
+
+
+def validation_batches(
+    folder: Path,
+    evaluate: Evaluate,
+    clips: Clips | None,
+    *,
+    workers: int,
+    num_clips: int = 1,
+    num_crops: int = 1,
+    rank: int = 0,
+    world_size: int = 1,
+) -> DataLoader[Any]:
+    """Return this process's share of the validation set, in order.
+
+    Args:
+        folder: of the prepared set.
+        evaluate: sizes of image and batch.
+        clips: how clips are sampled; None for images.
+        workers: processes that load data.
+        num_clips, num_crops: views of a clip; 1 and 1 for images.
+        rank, world_size: this process among how many.
+
+    Returns:
+        batches of x (B, 3, H, W), or (B, views, 3, T, H, W), and labels (B,)
+    """
+    description = read_image_set(folder)
+    size: dict[str, Any] = {"resize": evaluate.resize, "size": evaluate.size}
+    size |= {"mean": description["mean"], "std": description["std"]}
+    sharing: dict[str, Any] = {"batch_size": evaluate.batch_size, "workers": workers}
+    sharing |= {"rank": rank, "world_size": world_size}
+    table = folder / "validation.arrow"
+    if clips:
+        views: dict[str, Any] = {"segments": clips.frames, "clips": num_clips, "crops": num_crops}
+        return clip_evaluation_loader(ClipTable(table), **views, **size, **sharing)
+    return evaluation_loader(ImageTable(table), evaluation_transform(**size), **sharing)

@@ -1,0 +1,15 @@
+"""Class scores of clips that are seen in several views."""
+
+from torch import Tensor, nn
+
+
+def is_views(x: Tensor) -> bool:
+    """Tell clips in several views, (B, views, 3, T, H, W), from images and single clips."""
+    return x.dim() == 6
+
+
+def view_scores(model: nn.Module, x: Tensor) -> Tensor:
+    """Return class scores, the mean over the views of a clip, (B, num_classes)."""
+    if not is_views(x):
+        return model(x)
+    return model(x.flatten(0, 1)).unflatten(0, x.shape[:2]).mean(1)
