@@ -152,9 +152,15 @@ def test_micro_batches_normalise_apart(train):
     assert not same(train("whole"), train("shares", micro_batch=10))
 
 
-def test_micro_batches_that_do_not_fit_the_processes_are_refused(train):
-    with pytest.raises(ValueError, match="micro_batch must divide batch_size"):
-        train("run", micro_batch=15)
+@pytest.mark.parametrize(
+    ("micro_batch", "devices", "processes"),
+    [(None, 8, 1), (32, 8, 8), (32, 1, 1), (32, 6, 4), (256, 8, 1), (128, 8, 2)],
+)
+def test_run_uses_as_many_devices_as_can_share_its_batch(micro_batch, devices, processes):
+    recipe = {"epochs": 1, "batch_size": 256, "learning_rate": 0.1, "micro_batch": micro_batch}
+    recipe |= {"schedule": {"kind": "step", "milestones": [2]}}
+    recipe |= {"augment": {"crop": "padded", "size": 8}}
+    assert Train(**recipe).num_processes(devices) == processes
 
 
 def test_trained_file_says_which_network_it_holds(train, tmp_path):

@@ -17,6 +17,6 @@ rule evaluate_model:
         run=to_be_made("evaluate_model"),
     threads: CONFIG.execution.threads
     resources:
-        gpu=min(GPUS, 1),
+        gpu=GPUS,
     shell:
         "cgc evaluate-model {input.spec:q} > {log:q} 2>&1"

@@ -17,7 +17,7 @@ rule record_gates:
         run=to_be_made("record_gates"),
     threads: CONFIG.execution.threads
     resources:
-        gpu=min(GPUS, 1),
+        gpu=GPUS,
     shell:
         "cgc record-gates {input.spec:q} > {log:q} 2>&1"
 
@@ -56,6 +56,6 @@ rule measure_all_gates:
         run=to_be_made("measure_all_gates"),
     threads: CONFIG.execution.threads
     resources:
-        gpu=min(GPUS, 1),
+        gpu=GPUS,
     shell:
         "cgc measure-all-gates {input.spec:q} > {log:q} 2>&1"

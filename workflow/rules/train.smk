@@ -20,6 +20,6 @@ rule train_model:
         run=to_be_made("train_model"),
     threads: CONFIG.execution.threads
     resources:
-        gpu=GPUS,
+        gpu=lambda wildcards: gpus_of(wildcards.run),
     shell:
         "cgc train-model {input.spec:q} > {log:q} 2>&1"

@@ -71,7 +71,7 @@ def evaluate_model(spec: Spec) -> None:
     model, _ = load_model(this.inputs["train_model"].folder / "model.safetensors")
     device = this.execution.device()
     metrics = evaluate(model, _validation_batches(this), device)
-    if _clips(this):
+    if _clips(this):  # READING(six-views): scored in 1 view and in 2 clips x 3 crops
         views = evaluate(model, _validation_batches(this, num_clips=2, num_crops=3), device)
         metrics |= {f"{k}_6_views": views[k] for k in ("top1_percent", "top5_percent", "loss")}
     write_json(this.output("metrics.json"), metrics | {"device": device})

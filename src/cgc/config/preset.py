@@ -27,7 +27,7 @@ class Execution(Section):
 
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     threads: PositiveInt = Field(1, description="processor cores for one computing step")
-    devices: PositiveInt = Field(1, description="processes, one device each")
+    devices: PositiveInt = Field(1, description="devices that one run may use at most")
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     workers: int = Field(0, ge=0, description="processes that load data, per device")
 
@@ -142,6 +142,8 @@ class Config(Section):
             yield f"{place}.clips: is for p3d models, which need it; the model is {setting.model}"
         if (clips is not None) != (setting.train.augment.crop == "multi_scale"):
             yield f"{place}.train.augment.crop: multi_scale is for clips, and clips need it"
+        if clips is not None and setting.train.augment.flip:
+            yield f"{place}.train.augment.flip: clips are never flipped, say false"
         if clips is None or clips.initialise_from is None:
             return
         source = self.settings.get(clips.initialise_from)

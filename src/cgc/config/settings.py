@@ -19,7 +19,10 @@ ModelName = Literal[
 
 
 class Augment(Section):
-    """Cropping and flipping in training (A.2); clips take `multi_scale` and never flip."""
+    """Cropping and flipping in training (A.2); clips take `multi_scale` and never flip.
+
+    DEVIATION(tiny-augmentation): the tiny preset keeps 70 % of a digit and mirrors none.
+    """
 
     crop: Literal["random_resized", "padded", "multi_scale"]
     size: PositiveInt = Field(description="side of the crop, pixels")
@@ -31,7 +34,10 @@ class Augment(Section):
 
 
 class StepSchedule(Section):
-    """Divide the learning rate by 10 at the start of each milestone epoch."""
+    """Divide the learning rate by 10 at the start of each milestone epoch.
+
+    READING(milestones): "at the 81st and 122nd epochs" is after as many whole epochs.
+    """
 
     kind: Literal["step"]
     milestones: list[PositiveInt] = Field(description="epochs, counted from 0")
@@ -54,7 +60,9 @@ class Train(Section):
     epochs: PositiveInt
     batch_size: PositiveInt = Field(description="images per optimiser step, over all devices")
     micro_batch: PositiveInt | None = Field(
-        None, description="images that share batch-norm statistics; the whole batch when null"
+        None,
+        description="images that share batch-norm statistics; the whole batch when null. A run has "
+        "at most batch_size / micro_batch processes",
     )
     learning_rate: float = Field(gt=0)
     momentum: float = Field(0.9, ge=0, lt=1)
@@ -68,6 +76,14 @@ class Train(Section):
     )
     schedule: Schedule
     augment: Augment
+
+    def num_shares(self) -> int:
+        """Return how many parts of a batch are normalised each by itself."""
+        return self.batch_size // (self.micro_batch or self.batch_size)
+
+    def num_processes(self, devices: int) -> int:
+        """Return how many of `devices` can share a batch; the numbers do not depend on it."""
+        return max(n for n in range(1, devices + 1) if self.num_shares() % n == 0)
 
     @model_validator(mode="after")
     def _micro_batches_fill_the_batch(self) -> "Train":
@@ -88,7 +104,10 @@ class Evaluate(Section):
 
 
 class Variant(Section):
-    """A network's convolutions: plain, or context-gated in one of the ablation's ways."""
+    """A network's convolutions: plain, or context-gated in one of the ablation's ways.
+
+    READING(ablation-rows): A.2 does not list the rows of the ablation; `config.yaml` does.
+    """
 
     conv: Literal["plain", "cgc"] = "cgc"
     gate_init: Literal["zero", "zero-relu", "ones"] | None = None
@@ -115,7 +134,11 @@ class Variant(Section):
 
 
 class Clips(Section):
-    """What a setting on clips needs beside what one on images does (A.3)."""
+    """What a setting on clips needs beside what one on images does (A.3).
+
+    READING(video-recipe): A.3 gives no recipe; the presets take TSM's for Something-Something.
+    READING(image-weights): training starts from the image network of the same layer type.
+    """
 
     frames: PositiveInt = Field(description="frames of a clip that the network sees")
     temporal_count: Literal["network", "stage"] = Field(

@@ -1,6 +1,6 @@
 """The embedded data set: the 1,797 handwritten digits that scikit-learn ships.
 
-Not in the supplement: it stands in for CIFAR-10 and ImageNet where nothing may be downloaded. It is
+DEVIATION(digits): it stands in for CIFAR-10 and ImageNet where nothing may be downloaded. It is
 written as an image set like the real ones, so everything after it is the same code.
 """
 

@@ -1,7 +1,8 @@
 """The last step of every preparation: two splits become `train.arrow`, `validation.arrow` and
 `dataset.json`.
 
-READING: mean and std (A.2) are those of up to 5,000 training images, each with the same weight.
+READING(image-statistics): mean and std (A.2) are those of up to 5,000 training images, each with
+the same weight, unless the configuration gives them.
 
 The images are evenly spaced in the split and taken at their stored size.
 """

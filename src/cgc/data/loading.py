@@ -3,7 +3,7 @@
 All randomness of an epoch comes from the sampler: it draws the order and one seed per image from
 (seed, epoch), so an augmentation depends neither on who computes it nor on what was drawn before.
 
-READING: an incomplete last batch of an epoch is left out in training, and counts in evaluation.
+READING(last-batch): an incomplete last batch is left out in training, and counts in evaluation.
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
 """The embedded clips: scikit-learn's digits that move, grow or turn, each in two directions.
 
-Not in the supplement: they stand in for Something-Something (A.3) where nothing may be downloaded.
+DEVIATION(moving-digits): they stand in for Something-Something where nothing may be downloaded.
 
 A digit is shown at a place, in a zoom and at an angle. Each of these is a share of a cycle: a digit
 that leaves the frame comes back on the other side, one that has grown to the end starts small. All

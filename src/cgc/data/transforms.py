@@ -1,7 +1,7 @@
 """Augmentation and standardisation of A.2: from an RGB image to a tensor.
 
-READING: a random resized crop keeps 8 to 100 % of the area at aspect ratios from 3:4 to 4:3.
-READING: evaluation resizes to 256 px, centre crop 224 (ImageNet); 32 px sets stay as they are.
+READING(crop-area): a random resized crop keeps 8 to 100 % of the area, at ratios 3:4 to 4:3.
+READING(evaluation-crop): resize to 256 px, centre crop 224 (ImageNet); 32 px sets stay as they are.
 """
 
 from collections.abc import Callable, Sequence

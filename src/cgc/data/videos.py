@@ -1,7 +1,7 @@
 """Video files in a folder per class, to tell the classes apart or the direction of time.
 
-Not in the supplement: real clips for those who have no Something-Something. The files are indexed
-and stay where they are.
+DEVIATION(arrow-of-time): real clips for those who have no Something-Something. The files are
+indexed and stay where they are.
 """
 
 from collections.abc import Iterator, Sequence
@@ -142,8 +142,7 @@ def _split(source: Path, clips: list[_Clip], notes: list[str]) -> ClipSplit:
             counted = count(clip.path)
             if counted.defect:
                 defects[clip.path] = counted
-            if counted.num_frames:
-                yield ClipRow(None, clip.path, counted.num_frames, clip.label, clip.reversed)
+            yield ClipRow(None, clip.path, counted.num_frames, clip.label, clip.reversed)
         _judge(source, defects, notes)
 
     return ClipSplit(np.array([clip.label for clip in clips]), read)

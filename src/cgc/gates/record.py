@@ -4,6 +4,9 @@ A modulated kernel is a function of two small tensors per image, G1 (C,K) and G2
 these is enough for every later analysis. For ResNet-50's last gated layer and the 50,000 validation
 images of ImageNet they are 1.8 GB, the kernels themselves 472 GB.
 
+READING(last-layer): "the last CGC of the model" is the gated layer defined last: in ResNet-50
+`layer4.2.conv2`.
+
 Shape letters: N images, B batch, C input channels, O output channels, K kernel positions.
 """
 

@@ -1,20 +1,20 @@
-"""The share of A.1 for every gated layer of a network, with what chance gives (beyond the paper)."""
+"""The share of A.1 for every gated layer of a network, and what chance gives (beyond the paper)."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 
-from cgc.gates.nulls import MAX_IMAGES, bootstrap_share, image_distances, shuffled_label_shares
+from cgc.gates.nulls import bootstrap_share, image_distances, shuffled_label_shares
 from cgc.gates.record import GateRecord
 
 
 def gate_shares(
     records: Mapping[str, GateRecord],
     *,
-    repeats: int = 200,
-    seed: int = 0,
-    max_images: int = MAX_IMAGES,
+    repeats: int,
+    seed: int,
+    max_images: int,
 ) -> list[dict[str, Any]]:
     """Measure the share of each recorded layer, its interval, and the shares of shuffled labels.
 

@@ -1,4 +1,7 @@
-"""Turn the convolutions of an existing network into context-gated ones, weights kept."""
+"""Turn the convolutions of an existing network into context-gated ones, weights kept.
+
+READING(gated-layers): every convolution with a kernel larger than 1 is gated, the stem included.
+"""
 
 from collections.abc import Callable, Collection
 

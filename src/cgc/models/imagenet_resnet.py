@@ -1,4 +1,8 @@
-"""Bottleneck residual networks: torchvision's ResNet-50, and a small one of the same make."""
+"""Bottleneck residual networks: torchvision's ResNet-50, and a small one of the same make.
+
+READING(resnet50-stride): blocks that shrink the map do so in their 3x3, not in their first 1x1.
+DEVIATION(small-resnet): in the tiny preset `ResNet11` stands in for ResNet-50.
+"""
 
 from torch import Tensor, nn
 from torchvision.models import ResNet, resnet50

@@ -8,6 +8,7 @@ Shape letters: B batch, C channels, T frames, H height, W width, O output channe
 
 READING(temporal-count): "after every two 1x3x3 convolutions" is counted through the whole network:
 blocks 2, 4, ..., 16 of ResNet-50. `count="stage"` restarts the count in each stage (7 blocks).
+READING(temporal-shift): "the behavior of TSM" is its shift of an eighth of the channels either way.
 
 The network to compare with (`temporal=False`) has no operation along time but the last average: it
 sees every frame and cannot see their order. A max pool or a stride along time would leave traces of

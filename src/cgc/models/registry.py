@@ -1,4 +1,7 @@
-"""Every network of the artifact by name, plain or context-gated."""
+"""Every network of the artifact by name, plain or context-gated.
+
+READING(ungated-time): convolutions along time only stay plain; A.3 describes them without gates.
+"""
 
 import inspect
 from collections.abc import Callable

@@ -1,4 +1,7 @@
-"""Class scores of clips that are seen in several views."""
+"""Class scores of clips that are seen in several views.
+
+READING(view-average): the views of a clip are averaged before the softmax.
+"""
 
 from torch import Tensor, nn
 

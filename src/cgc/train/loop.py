@@ -2,6 +2,8 @@
 
 The result of a run on the CPU is a function of its recipe and its data, bit for bit: order and
 augmentation come from (seed, epoch, image), everything else random from (seed, epoch).
+
+READING(no-label-smoothing): "a traditional cross-entropy loss" has none, in both settings.
 """
 
 import math
@@ -91,7 +93,7 @@ class Trainer:
         self.network = model  # the bare one, for checkpoints
         self.model, self.optimiser = fabric.setup(model, make_optimiser(model, train))
         # The optimiser of `make_optimiser` holds the very parameters, which Fabric moves in place.
-        self.num_shares = _num_shares(train, fabric.world_size)
+        self.num_shares = train.num_shares() // fabric.world_size
         self.mixup = Mixup(train.mixup_alpha, num_classes)
 
     def fit(self, checkpoint: Path, fingerprint: str) -> list[dict[str, Any]]:
@@ -203,19 +205,6 @@ class Trainer:
             scores = view_scores(self.model, x)
             seen.add(cross_entropy(scores, labels), scores, labels)
         return seen.over_processes(self.fabric)
-
-
-def _num_shares(train: Train, world_size: int) -> int:
-    """Return into how many micro-batches each process splits its part of the batch."""
-    if train.micro_batch is None:
-        return 1
-    if train.batch_size % (train.micro_batch * world_size):
-        raise UserError(
-            "the number of processes times micro_batch must divide batch_size: got "
-            f"processes={world_size}, micro_batch={train.micro_batch}, "
-            f"batch_size={train.batch_size}; change execution.devices"
-        )
-    return train.batch_size // (train.micro_batch * world_size)
 
 
 def seed_everything(*numbers: int) -> None:

@@ -3,6 +3,9 @@
 READING(extra-layers): "all the extra layers" are every parameter of the gated layer but its kernel
 `weight` and its `bias`.
 READING(schedule-steps): warm-up and cosine advance per iteration, as in the recipe A.2 follows.
+READING(weight-decay): every parameter decays, those of norms and gates too; A.2 exempts none.
+DEVIATION(classifier-rates): on clips the classifier learns like the rest; TSM trains its weights
+at 5 times and its biases at 10 times the rate, the latter without decay.
 """
 
 from math import cos, pi

@@ -1,4 +1,7 @@
-"""One training run from prepared data to `model.safetensors`, `history.csv` and `run.json`."""
+"""One training run from prepared data to `model.safetensors`, `history.csv` and `run.json`.
+
+READING(last-epoch): the result is the network after the last epoch, not the best one.
+"""
 
 import sys
 import time
@@ -12,6 +15,8 @@ from torch import nn
 
 from cgc.config import Clips, Evaluate, Execution, Train, Variant
 from cgc.data.batches import train_batches, validation_batches
+from cgc.data.clip_loading import count_short_clips
+from cgc.data.clip_table import ClipTable
 from cgc.data.image_table import read_image_set
 from cgc.files import whole_file, write_json
 from cgc.job import environment
@@ -55,10 +60,11 @@ def train_run(
     Raises:
         UserError: the data or the checkpoint cannot be used, or the loss is not finite.
     """
+    processes = train.num_processes(execution.devices)
     fabric = Fabric(
         accelerator=execution.device(),
-        devices=execution.devices,
-        strategy="ddp" if execution.devices > 1 else "auto",
+        devices=processes,
+        strategy="ddp" if processes > 1 else "auto",
         precision=execution.precision,
     )
     fabric.launch()
@@ -82,6 +88,9 @@ def train_run(
         architecture.num_classes,
         name,
     )
+    if clips:
+        short = count_short_clips(ClipTable(data / "train.arrow"), clips.frames)
+        fabric.print(f"{short} clips are shorter than {clips.frames} frames; frames are repeated")
     history = trainer.fit(checkpoint, fingerprint)
     if fabric.is_global_zero:
         save_model(output / "model.safetensors", network, architecture)
