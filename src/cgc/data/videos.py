@@ -158,4 +158,4 @@ def _judge(source: Path, defects: dict[str, Counted], notes: list[str]) -> None:
         )
     cut = [f"{path} ({c.num_frames} frames; {c.defect})" for path, c in defects.items()]
     if cut:
-        notes.append(f"damaged clips, used as far as they go: {list_some(cut)}")
+        notes.append(f"clips that end early, used as far as they go: {list_some(cut)}")

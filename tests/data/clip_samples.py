@@ -1,0 +1,64 @@
+"""Small videos, frame folders and clip sets: frame i, below 23, is a grey that tells i."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import av
+import numpy as np
+from PIL import Image
+
+from cgc.data.clip_set import ClipSplit, write_clip_set
+from cgc.data.clip_table import ClipRow
+from cgc.data.video_files import encode_mp4
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "../shared/data"
+STATISTICS = {"mean": [0.5] * 3, "std": [0.25] * 3}
+
+
+def grey_frame(i: int, height: int = 16, width: int = 24) -> np.ndarray:
+    return np.full((height, width, 3), 30 + 10 * i, dtype=np.uint8)
+
+
+def frame_numbers(frames: Sequence[Image.Image]) -> list[int]:
+    """Which frames these are, by their grey."""
+    return [round((np.asarray(frame).mean() - 30) / 10) for frame in frames]
+
+
+def mp4(num_frames: int) -> bytes:
+    return encode_mp4([grey_frame(i) for i in range(num_frames)], frames_per_second=8)
+
+
+def write_video(path: Path, num_frames: int, **options: str) -> Path:
+    """A file with one keyframe and with frames that refer to later ones, as cameras' have."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w", options=options) as container:
+        stream = container.add_stream("libx264", rate=25, options={"bf": "2", "g": "250"})
+        stream.height, stream.width, stream.pix_fmt = 16, 24, "yuv420p"
+        for i in range(num_frames):
+            frame = av.VideoFrame.from_ndarray(grey_frame(i), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def write_frames(folder: Path, num_frames: int, template: str = "{:05d}.jpg") -> None:
+    folder.mkdir(parents=True)
+    for i in range(num_frames):
+        Image.fromarray(grey_frame(i)).save(folder / template.format(i + 1))
+
+
+def clip_split(lengths: Sequence[int]) -> ClipSplit:
+    """Clips `0.mp4`, `1.mp4`, ... with labels 0, 1, 0, ..."""
+
+    def read(chosen):
+        for i in chosen.tolist():
+            yield ClipRow(mp4(lengths[i]), f"{i}.mp4", lengths[i], i % 2)
+
+    return ClipSplit(np.arange(len(lengths)) % 2, read)
+
+
+def write_small_set(folder: Path, lengths: Sequence[int]) -> Path:
+    """A prepared set with clips of such lengths, the first two also for validation."""
+    texts = {"kind": "grey", "classes": ["a", "b"], "source": "greys"}
+    write_clip_set(folder, clip_split(lengths), clip_split(lengths[:2]), **texts, **STATISTICS)
+    return folder

@@ -1,0 +1,105 @@
+"""Video files: counted, decoded and made."""
+
+import wave
+
+import av
+import numpy as np
+import pytest
+from clip_samples import frame_numbers, grey_frame, mp4, write_video
+
+from cgc.data import video_files
+from cgc.data.video_files import UnreadableVideoError, count_frames, decode_frames, encode_mp4
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory):
+    return write_video(tmp_path_factory.mktemp("videos") / "x.mp4", 20)
+
+
+def test_count_is_that_of_the_frames_made(video):
+    assert count_frames(video) == (20, None)
+
+
+def test_count_takes_the_content_of_a_file(video):
+    assert count_frames(video.read_bytes()) == (20, None)
+
+
+def test_count_of_a_file_that_is_no_video_is_zero_with_the_reason(tmp_path):
+    (tmp_path / "x.mp4").write_bytes(b"<html>not found</html>")
+    assert count_frames(tmp_path / "x.mp4") == (0, "Invalid data found when processing input")
+
+
+def test_count_of_sound_is_zero_with_the_reason(tmp_path):
+    with wave.open(str(tmp_path / "x.wav"), "wb") as sound:
+        sound.setparams((1, 2, 8000, 0, "NONE", ""))
+        sound.writeframes(bytes(1600))
+    assert count_frames(tmp_path / "x.wav") == (0, "no video in it")
+
+
+def test_count_of_a_cut_off_file_goes_as_far_as_it_can(tmp_path):
+    path = write_video(tmp_path / "x.mp4", 20, movflags="faststart")
+    path.write_bytes(path.read_bytes()[:-150])
+    counted = count_frames(path)
+    assert 5 < counted.num_frames < 20
+    assert counted.defect is not None
+
+
+def test_decode_gives_the_frames_that_are_asked_for(video):
+    frames = decode_frames(video, {17, 0, 4})
+    assert frame_numbers([frames[i] for i in (0, 4, 17)]) == [0, 4, 17]
+    assert set(frames) == {0, 4, 17}
+
+
+def test_decode_gives_rgb_images_of_the_video_size(video):
+    frame = decode_frames(video, {3})[3]
+    assert (frame.mode, frame.size) == ("RGB", (24, 16))
+
+
+def test_decode_gives_the_same_frame_whatever_else_is_asked_for(video):
+    alone, among = decode_frames(video, {9})[9], decode_frames(video, set(range(20)))[9]
+    np.testing.assert_array_equal(np.asarray(alone), np.asarray(among))
+
+
+def test_decode_of_a_frame_beyond_the_end_says_so(video):
+    with pytest.raises(UnreadableVideoError, match="frame 20 is not there"):
+        decode_frames(video, {3, 20})
+
+
+def test_decode_of_a_missing_file_says_so(tmp_path):
+    with pytest.raises(UnreadableVideoError, match="No such file or directory"):
+        decode_frames(tmp_path / "x.mp4", {0})
+
+
+def test_encoded_clip_is_h264_in_mp4():
+    content = mp4(4)
+    assert content[4:8] == b"ftyp"
+    with av.open(video_files.io.BytesIO(content)) as container:
+        assert container.streams.video[0].codec_context.name == "h264"
+
+
+def test_encoded_clip_falls_back_to_mpeg4(monkeypatch):
+    monkeypatch.setattr(video_files, "codecs_available", {"mpeg4", "flv1"})
+    content = mp4(4)
+    with av.open(video_files.io.BytesIO(content)) as container:
+        assert container.streams.video[0].codec_context.name == "mpeg4"
+    assert frame_numbers(decode_frames(content, range(4)).values()) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
+def test_encoded_frames_look_the_same_in_either_order(monkeypatch, codec):
+    monkeypatch.setattr(video_files, "codecs_available", {codec})
+    noise = np.random.default_rng(0).integers(0, 256, (6, 16, 24, 3), dtype=np.uint8)
+    forward, backward = (
+        decode_frames(encode_mp4(list(clip), frames_per_second=8), range(6))
+        for clip in (noise, noise[::-1])
+    )
+    for i in range(6):
+        np.testing.assert_array_equal(np.asarray(forward[i]), np.asarray(backward[5 - i]))
+
+
+def test_encoded_frames_are_close_to_the_original():
+    ramp = np.linspace(0, 255, 24).astype(np.uint8)
+    frame = np.broadcast_to(ramp[None, :, None], (16, 24, 3)).copy()
+    content = encode_mp4([grey_frame(3), frame], frames_per_second=8)
+    error = np.asarray(decode_frames(content, {1})[1], np.float64) - frame
+    assert np.abs(error).mean() < 2
