@@ -12,6 +12,7 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/gates.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/tables.smk"
 
 
 localrules:
@@ -22,4 +23,7 @@ rule all:
     default_target: True
     input:
         "results/fig1_gate_matrix.pdf",
-        expand(f"{RUN}/metrics.json", run=map(str, CONFIG.runs())),
+        expand("results/{table}.csv", table=tables_of(CONFIG)),
+
+
+include: "workflow/rules/targets.smk"

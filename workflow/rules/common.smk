@@ -9,6 +9,7 @@ from snakemake.utils import min_version
 from cgc import provenance
 from cgc.config import check_config
 from cgc.errors import UserError
+from cgc.report.tables import TABLES, tables_of
 
 min_version("9.27")
 
@@ -24,8 +25,8 @@ except UserError as error:
 
 DATA = str(provenance.artefact("prepare_data", "{dataset}", CONFIG.label).folder)
 RUN = str(provenance.artefact("train_model", "{run}", CONFIG.label).folder)
-# What a training job takes of the `gpu` resource, which the profile bounds.
-GPUS = 0 if CONFIG.execution.accelerator == "cpu" else CONFIG.execution.devices
+# What a job takes of the `gpu` resource, which the profile bounds; training may take more.
+GPUS = 0 if CONFIG.execution.accelerator == "cpu" else 1
 LOGS = f"logs/{CONFIG.label}"
 # What figures and tables are made from; the preset is part of it.
 PUBLICATION = str(provenance.write_publication(CONFIG))
@@ -59,7 +60,19 @@ def data_of(run):
     return files_of("prepare_data", CONFIG.settings[run.split("/")[0]].dataset)
 
 
+def sources_of(table):
+    """The artefacts whose numbers a table shows."""
+    sources = TABLES[table].sources(CONFIG)
+    return [file for source in sources for file in files_of(source.stage, source.key)]
+
+
 def initial_model_of(run):
     """The trained network that a run starts from; nothing for most."""
     initial = CONFIG.initial_run(provenance.parse_run(run, CONFIG))
     return files_of("train_model", str(initial)) if initial else []
+
+
+def gpus_of(run):
+    """GPUs that a run trains on."""
+    train = CONFIG.train_settings(provenance.parse_run(run, CONFIG))
+    return GPUS * train.num_processes(CONFIG.execution.devices)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cgc.config import Config
+from cgc.errors import UserError
 from cgc.paths import RESULTS
 from cgc.provenance import Artefact, artefact, read_provenance, read_publication
 
@@ -46,6 +47,20 @@ def plot_gate_matrix(publication: Publication) -> None:
     )
 
 
+def make_table(
+    publication: Publication,
+    name: Annotated[str, typer.Argument(help="of the table, e.g. table_video, or claims")],
+) -> None:
+    """Make one table of the supplement, or the claims: CSV, Markdown, LaTeX."""
+    from cgc.report.table_files import write_table
+    from cgc.report.tables import TABLES, table_caption
+
+    if name not in TABLES:
+        raise UserError(f"there is no table {name}: choose one of {', '.join(TABLES)}")
+    config, table = read_publication(publication), TABLES[name]
+    write_table(table.frame(config), RESULTS / name, caption=table_caption(table, config))
+
+
 def _metadata(title: str, config: Config, source: Artefact) -> "FigureMetadata":
     """Return what a figure's file says of itself: commit and date are those of its numbers."""
     from cgc.report.style import FigureMetadata
@@ -55,4 +70,4 @@ def _metadata(title: str, config: Config, source: Artefact) -> "FigureMetadata":
     return FigureMetadata(title, config.label, made["commit"] or "unknown", date)
 
 
-ALL = (plot_gate_matrix,)
+ALL = (plot_gate_matrix, make_table)

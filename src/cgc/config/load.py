@@ -31,7 +31,7 @@ def load_config(files: Iterable[str | Path] = (), overrides: Mapping[str, Any] =
     """
     merged: dict[str, Any] = {}
     for file in (DEFAULT_FILE, *files):
-        merged = _merge(merged, _read_yaml(Path(file)))
+        merged = _merge(merged, read_yaml(Path(file)))
     return check_config(_merge(merged, dict(overrides)))
 
 
@@ -44,11 +44,11 @@ def check_config(content: Mapping[str, Any]) -> Config:
     try:
         return Config.model_validate(_without_nulls(dict(content)))
     except ValidationError as error:
-        problems = [_explain(problem) for problem in error.errors()]
+        problems = [explain(problem) for problem in error.errors()]
         raise UserError("the configuration is not valid: " + "; ".join(problems)) from error
 
 
-def _read_yaml(file: Path) -> dict[str, Any]:
+def read_yaml(file: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(file.read_text())
     except OSError as error:
@@ -79,7 +79,7 @@ def _without_nulls(content: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _explain(problem: Any) -> str:
+def explain(problem: Any) -> str:
     """Say one validation problem in a line: where, what is wrong, what was given."""
     place = ".".join(str(part) for part in problem["loc"])
     match problem["type"]:
@@ -90,7 +90,8 @@ def _explain(problem: Any) -> str:
         case "value_error":
             message = str(problem["ctx"]["error"])
             return f"{place}: {message}" if place else message
-    return f"{place}: {problem['msg'].lower()}: got {problem['input']!r}"
+    message = problem["msg"][0].lower() + problem["msg"][1:]
+    return f"{place}: {message}: got {problem['input']!r}"
 
 
 def _suggestion(place: tuple[Any, ...]) -> str:

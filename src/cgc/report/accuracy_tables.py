@@ -1,0 +1,98 @@
+"""Accuracy of trained networks: the settings of A.2, the CIFAR-10 ablation, the video setting."""
+
+from typing import Any
+
+import pandas as pd
+
+from cgc.config import Clips, Config, Setting, Variant
+from cgc.report.scores import frame_of, settings_called, summary
+from cgc.report.table_files import NOT_RUN
+
+ABLATION, VIDEO = "cifar10_ablation", "p3d_a_video"
+IMAGE_SCORES = ("top1_percent", "top5_percent", "loss")
+VIDEO_SCORES = ("top1_percent", "top1_percent_6_views", "top5_percent", "top5_percent_6_views")
+
+
+def accuracy_table(config: Config, prefix: str) -> pd.DataFrame:
+    """Return every network of the settings whose names begin with `prefix`, a row each."""
+    settings = {name: config.settings[name] for name in settings_called(prefix, config)}
+    return frame_of(
+        [
+            {"setting": setting.title, "network": setting.model}
+            | {"convolution": describe_variant(config.variants[variant])}
+            | summary(config, name, variant, IMAGE_SCORES)
+            for name, setting in settings.items()
+            for variant in setting.variants
+        ]
+    )
+
+
+def ablation_table(config: Config) -> pd.DataFrame:
+    """Return the rows of the ablation, with their difference to CGC in percentage points."""
+    settings_called(ABLATION, config)
+    variants = config.settings[ABLATION].variants
+    rows = {variant: summary(config, ABLATION, variant, IMAGE_SCORES) for variant in variants}
+    full = rows.get("cgc", {}).get("top1_percent_mean", NOT_RUN)
+    return frame_of(
+        [
+            {"variant": variant, "description": describe_variant(config.variants[variant])}
+            | {"top1_percent_minus_cgc": _minus(row["top1_percent_mean"], full)}
+            | row
+            for variant, row in rows.items()
+        ]
+    )
+
+
+def _minus(value: float | str, other: float | str) -> float | str:
+    if isinstance(value, str) or isinstance(other, str):
+        return NOT_RUN
+    return value - other
+
+
+def video_table(config: Config) -> pd.DataFrame:
+    """Return the networks on clips, scored on one view and on six (2 clips x 3 crops)."""
+    setting, clips = video_setting(config)
+    return frame_of(
+        [
+            {"variant": variant, "description": describe_variant(config.variants[variant])}
+            | {"network": setting.model, "num_frames": clips.frames}
+            | summary(config, VIDEO, variant, VIDEO_SCORES)
+            for variant in setting.variants
+        ]
+    )
+
+
+def video_setting(config: Config) -> tuple[Setting, Clips]:
+    """Return the video setting and what it says of clips.
+
+    Raises:
+        UserError: the preset has none.
+    """
+    settings_called(VIDEO, config)
+    setting = config.settings[VIDEO]
+    assert setting.clips is not None, "the configuration was checked"
+    return setting, setting.clips
+
+
+def describe_variant(variant: Variant) -> str:
+    """Say in words what a variant's convolutions are, every option that it sets included."""
+    given = variant.model_dump(exclude_none=True, exclude_defaults=True, exclude={"conv"})
+    kind = "CGC" if variant.conv == "cgc" else "plain convolution"
+    return ", ".join([kind, *(_describe_option(name, value) for name, value in given.items())])
+
+
+def _describe_option(name: str, value: Any) -> str:
+    match name, value:
+        case "branches", [branch]:
+            return f"{branch} branch only"
+        case "gate_init", "ones":
+            return "last norms of the gates start at 1"
+        case "gate_init", "zero-relu":
+            return "last norms at 0 and an ordinary ReLU (dead gates)"
+        case "gate_learning_rate_factor", _:
+            return f"extra layers at {value:g} x the learning rate"
+        case "interaction_groups", 1:
+            return "one full linear map over channels"
+        case "temporal", False:
+            return "no operation along time but the last average"
+    return f"{name} {value}"

@@ -1,0 +1,126 @@
+"""The checkable statements of the supplement, and what this artifact finds for each.
+
+`config/claims.yaml` says what the supplement states; `claims_a1`, `claims_a2` and `claims_a3` look
+at what we have: at runs, or at the paper preset's settings by building and running what they
+configure. A claim about a setting is `reproduced` when the paper preset trains that way, whichever
+preset the table is made for.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from cgc.config import Config, Section, load_config
+from cgc.config.load import explain, read_yaml
+from cgc.errors import UserError
+from cgc.report import claims_a1, claims_a2, claims_a3
+from cgc.report.findings import Finding, Subject
+from cgc.report.scores import frame_of
+from cgc.report.table_files import NOT_RUN
+
+CLAIMS_FILE = Path("config/claims.yaml")
+PAPER_FILE = Path("config/presets/paper.yaml")
+
+CHECKS: dict[str, Callable[[Subject], Finding | None]] = {
+    check.__name__: check for check in (*claims_a1.ALL, *claims_a2.ALL, *claims_a3.ALL)
+}
+Verdict = Literal["reproduced", "not reproduced", "not comparable", "not run"]
+
+
+class Claim(Section):
+    """One checkable statement of the supplement."""
+
+    id: str = Field(pattern=r"^[a-z0-9-]+$")
+    place: Literal["A.1", "A.2", "A.3"]
+    text: str = Field(description="the statement, quoted or shortened")
+    measured: str = Field(description="what is looked at, with its unit")
+    paper_value: int | float | str | None = Field(
+        None, description="what the supplement gives, if so"
+    )
+    relation: Literal["equal", "above"] = "equal"
+    tolerance: float = Field(0, ge=0, description="in units of paper_value")
+    setting: str | None = Field(None, description="of the paper preset")
+    comparable: Literal["any", "paper"] = Field("any", description="presets that can decide it")
+    target: str = Field(pattern=r"^results/", description="what Snakemake makes to check it")
+    check: str = Field(description="name of the function that looks")
+
+    @field_validator("check")
+    @classmethod
+    def _check_exists(cls, name: str) -> str:
+        if name not in CHECKS:
+            raise ValueError(f"there is no check of this name, only {', '.join(CHECKS)}")
+        return name
+
+    def verdict(self, finding: Finding | None) -> Verdict:
+        """Judge what was found; None when nothing was run."""
+        if finding is None:
+            return "not run"
+        if self.comparable == "paper" and finding.preset != "paper":
+            return "not comparable"
+        return "reproduced" if self._holds(finding) else "not reproduced"
+
+    def _holds(self, finding: Finding) -> bool:
+        if self.paper_value is None:
+            assert finding.holds is not None, f"{self.check} must decide: there is no paper_value"
+            return finding.holds
+        if isinstance(finding.value, str) or isinstance(self.paper_value, str):
+            return finding.value == self.paper_value
+        if self.relation == "above":
+            return finding.value > self.paper_value - self.tolerance
+        return abs(finding.value - self.paper_value) <= self.tolerance
+
+
+class _Claims(Section):
+    claims: list[Claim]
+
+    @model_validator(mode="after")
+    def _ids_are_unique(self) -> "_Claims":
+        ids = [claim.id for claim in self.claims]
+        if repeated := sorted({name for name in ids if ids.count(name) > 1}):
+            raise ValueError(f"id must be unique: {', '.join(repeated)} is there more than once")
+        return self
+
+
+def load_claims(path: Path = CLAIMS_FILE) -> list[Claim]:
+    """Read the claims.
+
+    Raises:
+        UserError: the file is missing, not YAML or not valid; with every problem at once.
+    """
+    content = read_yaml(path)
+    try:
+        return _Claims.model_validate(content).claims
+    except ValidationError as error:
+        problems = [explain(problem) for problem in error.errors()]
+        raise UserError(f"{path} is not valid: " + "; ".join(problems)) from error
+
+
+def check_claims(config: Config) -> pd.DataFrame:
+    """Check every claim: a row each, with the paper's value, ours, and the verdict.
+
+    Args:
+        config: the preset whose runs are looked at.
+    """
+    paper = load_config([PAPER_FILE])
+    rows = []
+    for claim in load_claims():
+        finding = CHECKS[claim.check](Subject(config, paper, claim.setting))
+        found = finding or Finding(NOT_RUN, config.label, NOT_RUN)
+        rows.append(
+            {
+                "id": claim.id,
+                "place": claim.place,
+                "statement": claim.text,
+                "measured": claim.measured,
+                "paper_value": claim.paper_value,
+                "our_value": found.value,
+                "preset": found.preset,
+                "device": found.device,
+                "verdict": claim.verdict(finding),
+                "target": claim.target,
+            }
+        )
+    return frame_of(rows)

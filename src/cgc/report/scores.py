@@ -1,0 +1,98 @@
+"""What the valid runs of a preset scored.
+
+A run counts only while its artefact is there and would be made the same way today
+(`provenance.why_stale`): a stale number is that of another configuration or of other code, so its
+cell says `not run`, as one without a file does.
+"""
+
+from collections.abc import Sequence
+from statistics import fmean, stdev
+from typing import Any
+
+import pandas as pd
+
+from cgc.config import Config, Run
+from cgc.errors import UserError
+from cgc.files import read_json
+from cgc.provenance import Artefact, artefact, why_stale
+from cgc.report.table_files import NOT_RUN
+
+COUNTS = ("num_images", "num_parameters", "num_macs")
+
+
+def valid_artefact(stage: str, key: str, config: Config) -> Artefact | None:
+    """Return an artefact whose numbers may be shown; None when it is missing or stale."""
+    made = artefact(stage, key, config.label)
+    return None if why_stale(made, config) else made
+
+
+def settings_called(prefix: str, config: Config) -> list[str]:
+    """Return the settings whose names begin with `prefix`.
+
+    Raises:
+        UserError: the preset has none.
+    """
+    names = [name for name in config.settings if name.startswith(prefix)]
+    if not names:
+        raise UserError(
+            f"preset {config.label} has no setting {prefix}..., only {', '.join(config.settings)}: "
+            "choose a preset that has one, or another table"
+        )
+    return names
+
+
+def summary(config: Config, setting: str, variant: str, scores: Sequence[str]) -> dict[str, Any]:
+    """Summarise the valid runs of a network over their seeds.
+
+    Args:
+        config: says which runs there are; those that `only_...` leaves out count if they are valid.
+        setting, variant: which network.
+        scores: names in metrics.json, the main one first.
+
+    Returns:
+        the mean of each score, the standard deviation of the first (over seeds, ddof = 1; None for
+        one seed), `num_images`, `num_parameters`, `num_macs`, `n` (runs), `device` (on which they
+        were trained) and `preset`. All but the last and `n` are `NOT_RUN` when n is 0.
+    """
+    runs = [run for run in config.all_runs() if (run.setting, run.variant) == (setting, variant)]
+    measured = {run: metrics for run in runs if (metrics := _metrics(config, run))}
+    columns = _statistics(list(measured.values()), scores)
+    devices = sorted({trained_on(config, str(run)) for run in measured})
+    return columns | {
+        "n": len(measured),
+        "device": ", ".join(devices) or NOT_RUN,
+        "preset": config.label,
+    }
+
+
+def _metrics(config: Config, run: Run) -> dict[str, Any] | None:
+    made = valid_artefact("evaluate_model", str(run), config)
+    if made is None:
+        return None
+    return read_json(made.folder / "metrics.json", made_by="evaluate_model")
+
+
+def _statistics(measured: list[dict[str, Any]], scores: Sequence[str]) -> dict[str, Any]:
+    columns: dict[str, Any] = {}
+    for score in scores:
+        values = [metrics[score] for metrics in measured]
+        columns[f"{score}_mean"] = fmean(values) if values else NOT_RUN
+        if score == scores[0]:
+            spread = stdev(values) if len(values) > 1 else None
+            columns[f"{score}_std"] = spread if values else NOT_RUN
+    for count in COUNTS:  # the same for all seeds
+        columns[count] = measured[0][count] if measured else NOT_RUN
+    return columns
+
+
+def trained_on(config: Config, run: str) -> str:
+    """Return the device that a run was trained on."""
+    path = artefact("train_model", run, config.label).folder / "run.json"
+    if not path.exists():  # only the metrics were kept
+        return "not recorded"
+    return read_json(path, made_by="train_model")["device"]
+
+
+def frame_of(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """Return rows as a frame whose cells keep their types: integers beside `NOT_RUN` stay so."""
+    return pd.DataFrame(rows, dtype=object)

@@ -1,0 +1,129 @@
+"""The tables of the supplement and its claims, with their captions, from what runs left behind.
+
+Every number stands beside the preset, the device and `n`, the number of runs behind it.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+
+import pandas as pd
+
+from cgc.config import Config, Run
+from cgc.job import environment
+from cgc.provenance import Artefact, artefact, parse_run, read_provenance
+from cgc.report.accuracy_tables import ABLATION, VIDEO, ablation_table, accuracy_table, video_table
+from cgc.report.layer_tables import gates_table, p3d_architecture_table
+from cgc.report.scores import valid_artefact
+from cgc.report.settings_table import settings_table
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that is published in results/.
+
+    Attributes:
+        frame: makes it for a preset.
+        caption: what it shows.
+        settings: prefix of the settings it is about; None for the analysed run and for all.
+        stages: make the artefacts of a run that it shows.
+    """
+
+    frame: Callable[[Config], pd.DataFrame]
+    caption: str
+    settings: str | None = None
+    stages: tuple[str, ...] = ()
+
+    def sources(self, config: Config) -> list[Artefact]:
+        """Return the artefacts that must be made for the table, without runs left out."""
+        return self._artefacts(config, config.runs())
+
+    def shown(self, config: Config) -> list[Artefact]:
+        """Return the artefacts whose numbers it shows, those of valid runs left out as well."""
+        made = self._artefacts(config, config.all_runs())
+        return [source for source in made if valid_artefact(source.stage, source.key, config)]
+
+    def _artefacts(self, config: Config, runs: Iterable[Run]) -> list[Artefact]:
+        if self.settings is None:
+            runs = [parse_run(config.gates.run, config)]
+        keys = [str(run) for run in runs if run.setting.startswith(self.settings or "")]
+        return [artefact(stage, key, config.label) for stage in self.stages for key in keys]
+
+
+def _claims(config: Config) -> pd.DataFrame:
+    from cgc.report.claims import check_claims  # imports PyTorch and the training code
+
+    return check_claims(config)
+
+
+TABLES = {
+    "table_settings": Table(
+        settings_table, "The training settings of A.2 and the video recipe, as configured."
+    ),
+    "table_imagenet": Table(
+        partial(accuracy_table, prefix="imagenet"),
+        "Plain and context-gated networks in the default and the advanced setting of A.2. "
+        "Accuracy and loss on the validation set; multiply-adds of one image.",
+        settings="imagenet",
+        stages=("evaluate_model",),
+    ),
+    "table_cifar10_ablation": Table(
+        ablation_table,
+        "The ablation of A.2 on CIFAR-10: mean and sample standard deviation over the seeds, and "
+        "the difference to CGC in percentage points.",
+        settings=ABLATION,
+        stages=("evaluate_model",),
+    ),
+    "table_video": Table(
+        video_table,
+        "P3D-A (A.3): accuracy with 1 clip and its centre crop, and with 6 views, 2 clips of 3 "
+        "crops; multiply-adds of one view.",
+        settings=VIDEO,
+        stages=("evaluate_model",),
+    ),
+    "table_p3d_architecture": Table(
+        p3d_architecture_table,
+        "The layers of P3D-A with CGC (A.3), without its 1x1x1 convolutions and its classifier. "
+        "Kernel and stride: time x height x width; output: channels x time x height x width.",
+        settings=VIDEO,
+    ),
+    "table_gates": Table(
+        gates_table,
+        "Share of ordered class pairs whose inter-class distance exceeds the intra-class distance "
+        "(A.1) in every gated layer: with a bootstrap interval, for shuffled labels (mean and "
+        "central part of the same level), and in the network before training.",
+        stages=("measure_all_gates",),
+    ),
+    "claims": Table(
+        _claims,
+        "The checkable statements of the supplement and what this artifact finds.",
+        stages=("measure_gates", "measure_all_gates"),
+    ),
+}
+
+
+def tables_of(config: Config) -> list[str]:
+    """Return the tables whose settings the preset has."""
+    return [
+        name
+        for name, table in TABLES.items()
+        if any(setting.startswith(table.settings or "") for setting in config.settings)
+    ]
+
+
+def table_caption(table: Table, config: Config) -> str:
+    """Return a table's caption: what it shows, preset, commits and date of its numbers.
+
+    A table without runs has the commit and the date of now.
+    """
+    made = [
+        provenance["made"]
+        for source in table.shown(config)
+        if (provenance := read_provenance(source.provenance))
+    ] or [environment()]
+    commits = sorted({each["commit"] or "unknown" for each in made})
+    date = max(each["date"] for each in made)[: len("2020-12-31")]
+    sentences = [table.caption, f"Preset {config.label}: {config.description}."]
+    if config.label != "paper":
+        sentences.append("This is not the paper's setting.")
+    return " ".join([*sentences, f"Commit {', '.join(commits)}; {date}."])

@@ -1,0 +1,248 @@
+"""The tables, from made-up runs with true provenance."""
+
+import re
+from pathlib import Path
+
+import pytest
+from fake_runs import layer_share, make_metrics, make_shares
+
+from cgc.config import Config, Variant, load_config
+from cgc.errors import UserError
+from cgc.report.accuracy_tables import (
+    ablation_table,
+    accuracy_table,
+    describe_variant,
+    video_table,
+)
+from cgc.report.layer_tables import gates_table, p3d_architecture_table
+from cgc.report.settings_table import settings_table
+from cgc.report.tables import TABLES, table_caption, tables_of
+
+pytestmark = pytest.mark.usefixtures("empty_checkout")
+DEFAULT = "imagenet_default/cgc/seed0"
+
+
+def changed(setting: str, **train: object) -> Config:
+    return load_config(overrides={"settings": {setting: {"train": train}}})
+
+
+def row_of_cgc(config: Config) -> dict:
+    """The row of CGC in the default setting."""
+    return accuracy_table(config, "imagenet_default").to_dict("records")[1]
+
+
+def test_accuracy_is_that_of_the_run_with_device_preset_and_n() -> None:
+    config = load_config()
+    make_metrics(config, DEFAULT, top1_percent=91.5)
+    row = row_of_cgc(config)
+    assert (row["setting"], row["network"], row["convolution"]) == (
+        "ImageNet default", "resnet11", "CGC"
+    )  # fmt: skip
+    assert (row["top1_percent_mean"], row["top5_percent_mean"]) == (91.5, 80)
+    assert row["loss_mean"] == 1.25
+    assert (row["num_images"], row["num_parameters"], row["num_macs"]) == (450, 1234567, 89012345)
+    assert (row["n"], row["device"], row["preset"]) == (1, "Test GPU", "tiny")
+
+
+def test_one_run_has_no_standard_deviation() -> None:
+    config = load_config()
+    make_metrics(config, DEFAULT)
+    assert row_of_cgc(config)["top1_percent_std"] is None
+
+
+def test_accuracy_has_a_row_per_convolution_of_both_settings() -> None:
+    table = accuracy_table(load_config(), "imagenet")
+    assert table[["setting", "convolution"]].to_numpy().tolist() == [
+        [f"ImageNet {name}", convolution]
+        for name in ("default", "advanced")
+        for convolution in ("plain convolution", "CGC")
+    ]
+
+
+@pytest.mark.parametrize("name", ["table_imagenet", "table_cifar10_ablation", "table_video"])
+def test_numbers_without_a_run_are_said_to_be_not_run(name: str) -> None:
+    config = load_config()
+    table = TABLES[name].frame(config)
+    known = {"setting", "network", "convolution", "variant", "description", "num_frames"}
+    measured = table.drop(columns=[*known & set(table.columns), "n", "preset"])
+    assert (measured == "not run").all(axis=None)
+    assert (table["n"] == 0).all()
+
+
+def test_stale_number_is_not_shown() -> None:
+    make_metrics(load_config(), DEFAULT, top1_percent=91.5)
+    row = row_of_cgc(changed("imagenet_default", momentum=0.8))
+    assert (row["top1_percent_mean"], row["n"], row["device"]) == ("not run", 0, "not run")
+
+
+def test_device_of_metrics_without_their_run_is_not_guessed() -> None:
+    config = load_config()
+    made = make_metrics(config, DEFAULT)
+    (made.folder / "run.json").unlink()
+    assert row_of_cgc(config)["device"] == "not recorded"
+
+
+def test_ablation_gives_mean_and_sample_deviation_over_the_seeds() -> None:
+    config = load_config()
+    for seed, top1 in enumerate([90.0, 92.0, 97.0]):
+        make_metrics(config, f"cifar10_ablation/cgc/seed{seed}", top1_percent=top1)
+    row = ablation_table(config).set_index("variant").loc["cgc"]
+    assert row["top1_percent_mean"] == 93
+    assert row["top1_percent_std"] == pytest.approx(13**0.5)
+    assert row["n"] == 3
+
+
+def test_ablation_compares_every_row_with_cgc() -> None:
+    config = load_config()
+    make_metrics(config, "cifar10_ablation/cgc/seed0", top1_percent=90.0)
+    make_metrics(config, "cifar10_ablation/plain/seed0", top1_percent=88.5)
+    column = ablation_table(config).set_index("variant")["top1_percent_minus_cgc"]
+    assert column[["plain", "cgc", "input_branch"]].tolist() == [-1.5, 0, "not run"]
+
+
+def test_ablation_describes_every_variant_differently() -> None:
+    descriptions = ablation_table(load_config())["description"]
+    assert descriptions.nunique() == len(descriptions) == 8
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"conv": "plain"}, "plain convolution"),
+        ({"branches": ["output"]}, "CGC, output branch only"),
+        ({"gate_learning_rate_factor": 1}, "CGC, extra layers at 1 x the learning rate"),
+        ({"interaction_groups": 1}, "CGC, one full linear map over channels"),
+        ({"interaction_groups": 2}, "CGC, interaction_groups 2"),
+        ({"gate_init": "ones"}, "CGC, last norms of the gates start at 1"),
+    ],
+)
+def test_variant_is_described_by_its_options(options: dict, words: str) -> None:
+    assert describe_variant(Variant(**options)) == words
+
+
+def test_valid_runs_that_were_left_out_are_shown() -> None:
+    for seed in (0, 1):
+        make_metrics(load_config(), f"cifar10_ablation/cgc/seed{seed}")
+    narrowed = load_config(overrides={"only_variants": ["plain"], "only_seeds": [0]})
+    assert ablation_table(narrowed)["n"].tolist() == [0, 2, 0, 0, 0, 0, 0, 0]
+
+
+def test_sources_are_the_asked_for_runs_of_the_table_alone() -> None:
+    narrowed = load_config(overrides={"only_seeds": [0], "only_variants": ["plain", "cgc"]})
+    sources = {name: [str(made) for made in TABLES[name].sources(narrowed)] for name in TABLES}
+    runs = [f"evaluate_model:cifar10_ablation/{v}/seed0" for v in ("plain", "cgc")]
+    assert sources["table_cifar10_ablation"] == runs
+    assert sources["table_gates"] == [f"measure_all_gates:{DEFAULT}"]
+    assert sources["table_settings"] == sources["table_p3d_architecture"] == []
+
+
+def test_preset_has_the_tables_of_its_settings() -> None:
+    config = load_config([Path("config/presets/cifar10.yaml")])
+    wanted = {"table_settings", "table_cifar10_ablation", "table_gates", "claims"}
+    assert set(tables_of(config)) == wanted
+    assert tables_of(load_config()) == list(TABLES)
+
+
+def test_video_has_one_view_and_six() -> None:
+    config = load_config()
+    make_metrics(config, "p3d_a_video/cgc/seed0", top1_percent=70.0, top1_percent_6_views=72.0)
+    row = video_table(config).set_index("variant").loc["cgc"]
+    assert (row["top1_percent_mean"], row["top1_percent_6_views_mean"]) == (70, 72)
+    assert (row["num_frames"], row["network"]) == (8, "p3d_a_resnet11")
+
+
+def test_preset_without_the_setting_is_named() -> None:
+    with pytest.raises(UserError, match=r"tiny has no setting something\.\.\., only imagenet"):
+        accuracy_table(load_config(), "something")
+
+
+@pytest.mark.parametrize("setting", ["imagenet_default", "imagenet_advanced", "p3d_a_video"])
+def test_settings_have_every_key_of_the_recipe(setting: str) -> None:
+    config = load_config()
+    train = config.settings[setting].train.model_dump()
+    nested = {f"{part}.{key}" for part in ("schedule", "augment") for key in train.pop(part)}
+    wanted = {f"train.{key}" for key in train.keys() | nested}
+    assert wanted <= set(settings_table(config)["item"])
+
+
+def cell(config: Config, item: str, setting: str) -> object:
+    return settings_table(config).set_index("item").loc[item, setting]
+
+
+def test_settings_are_those_of_the_configuration() -> None:
+    config = changed("imagenet_advanced", mixup_alpha=0.7)
+    assert cell(config, "train.mixup_alpha", "imagenet_advanced") == 0.7
+    assert cell(config, "train.mixup_alpha", "imagenet_default") is None
+    assert cell(config, "train.schedule.milestones", "cifar10_ablation") == "4, 6"
+
+
+def test_settings_say_what_a_variant_changes() -> None:
+    told = cell(load_config(), "train.gate_learning_rate_factor", "cifar10_ablation")
+    assert told == "0.1 (gates_full_rate: 1.0)"
+
+
+def test_settings_of_a_shortened_preset_are_the_shortened_ones() -> None:
+    config = load_config(overrides={"max_epochs": 2})
+    assert cell(config, "train.epochs", "imagenet_default") == 2
+
+
+def test_settings_keep_the_keys_of_a_schedule_together() -> None:
+    items = settings_table(load_config())["item"].tolist()
+    places = [i for i, item in enumerate(items) if item.startswith("train.schedule.")]
+    assert places == list(range(places[0], places[0] + 4))
+
+
+def test_architecture_shows_where_the_temporal_convolutions_are() -> None:
+    table = p3d_architecture_table(load_config()).set_index("layer")
+    assert table.index[table["temporal"].astype(bool)].tolist() == [
+        "temporal.conv", "layer2.0.temporal.conv"
+    ]  # fmt: skip
+    assert table.loc["temporal.conv", ["kernel", "stride", "output_shape"]].tolist() == [
+        "5x1x1", "2x1x1", "16x4x16x16"
+    ]  # fmt: skip
+    assert table.loc["conv1", "gated"]
+
+
+def test_architecture_leaves_out_pointwise_convolutions() -> None:
+    assert "1x1x1" not in p3d_architecture_table(load_config())["kernel"].tolist()
+
+
+def test_gates_are_shares_in_percent_by_depth() -> None:
+    config = load_config()
+    make_shares(config, [layer_share("conv1", 0.5), layer_share("conv2", 0.75)], untrained=0.25)
+    table = gates_table(config)
+    assert table["depth"].tolist() == [1, 2]
+    assert table["layer"].tolist() == ["conv1", "conv2"]
+    last = table.loc[1]
+    assert (last["share_percent"], last["untrained_share_percent"]) == (75, 25)
+    assert (last["share_low_percent"], last["share_high_percent"]) == pytest.approx((73, 77))
+    assert (last["shuffled_share_percent"], last["level_percent"]) == (1, 95)
+    assert (last["num_images"], last["run"], last["n"]) == (450, DEFAULT, 1)
+    assert (last["device"], last["preset"]) == ("Test GPU", "tiny")
+
+
+def test_gates_without_a_run_are_said_to_be_not_run() -> None:
+    (row,) = gates_table(load_config()).to_dict("records")
+    assert row["share_percent"] == row["layer"] == row["device"] == "not run"
+    assert (row["n"], row["run"]) == (0, DEFAULT)
+
+
+def test_caption_has_the_commit_and_date_of_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = load_config()
+    about = {"date": "2021-02-03T04:05:06+00:00", "commit": "abc123"}
+    with monkeypatch.context() as patched:
+        patched.setattr("cgc.job.environment", lambda: about)
+        make_metrics(config, DEFAULT)
+    caption = table_caption(TABLES["table_imagenet"], config)
+    assert "Preset tiny: scikit-learn's handwritten digits" in caption
+    assert caption.endswith("This is not the paper's setting. Commit abc123; 2021-02-03.")
+
+
+def test_caption_without_runs_has_the_present_commit_and_day() -> None:
+    caption = table_caption(TABLES["table_settings"], load_config())
+    assert re.search(r"Commit [\w-]+; 20\d\d-\d\d-\d\d\.$", caption)
+
+
+def test_caption_of_the_paper_preset_does_not_disown_it() -> None:
+    config = load_config([Path("config/presets/paper.yaml")])
+    assert "not the paper's" not in table_caption(TABLES["table_settings"], config)

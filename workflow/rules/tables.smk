@@ -1,0 +1,23 @@
+# Tables and claims: cheap, ordinary rules, each a CSV, a Markdown and a LaTeX file.
+
+
+rule make_table:
+    input:
+        publication=PUBLICATION,
+        code=sorted(map(str, Path("src/cgc/report").glob("*.py"))),
+        claims="config/claims.yaml",
+        artefacts=lambda wildcards: sources_of(wildcards.table),
+    output:
+        csv=report(
+            "results/{table}.csv", caption="../report/table.rst", category="Tables"
+        ),
+        md="results/{table}.md",
+        tex="results/{table}.tex",
+    log:
+        "logs/make_table/{table}.log",
+    wildcard_constraints:
+        table="|".join(TABLES),
+    params:
+        caption=lambda wildcards: TABLES[wildcards.table].caption,
+    shell:
+        "cgc make-table {input.publication:q} {wildcards.table} > {log:q} 2>&1"

@@ -1,0 +1,22 @@
+# What belongs together, by name: `snakemake data`, `snakemake checkpoints`, ... DVC's stages ask for
+# these. Small local rules, one for each group of cgc.provenance.TARGETS.
+
+for target, stages in provenance.TARGETS.items():
+
+    rule:
+        name:
+            target
+        input:
+            [
+                artefact.paths()
+                for artefact in provenance.artefacts(CONFIG)
+                if artefact.stage in stages
+            ],
+        localrule: True
+
+
+# Every figure and table.
+rule paper:
+    input:
+        rules.all.input,
+    localrule: True
