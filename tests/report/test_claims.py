@@ -294,7 +294,7 @@ def test_share_of_another_network_of_the_paper_preset_does_not_decide() -> None:
 
 @pytest.mark.parametrize(("intra", "verdict"), [(1e-9, "reproduced"), (0, "not reproduced")])
 def test_kernels_must_vary_within_classes_of_several_images(intra: float, verdict: str) -> None:
-    config = load_config()
+    config = paper()
     measure(config, intra=intra)
     finding, judged = judge("gate-variance", config)
     assert (finding.value, judged) == (intra, verdict)
@@ -311,8 +311,16 @@ def test_analysed_layer_must_be_the_last(layer: str, verdict: str) -> None:
 
 @pytest.mark.parametrize(("low", "verdict"), [(0.06, "reproduced"), (0.05, "not reproduced")])
 def test_clusters_must_be_clearer_than_with_shuffled_labels(low: float, verdict: str) -> None:
-    config = load_config()
+    config = paper()
     make_shares(config, [layer_share("first", 0.0), layer_share("last", 0.08, low=low)])
     finding, judged = judge("gate-clusters", config)
     assert judged == verdict
     assert finding.value.endswith("shuffled labels 0.00 to 5.00")
+
+
+@pytest.mark.parametrize("name", ["gate-variance", "gate-clusters"])
+def test_gates_of_a_smaller_preset_are_shown_and_not_compared(name: str) -> None:
+    config = load_config()
+    measure(config)
+    make_shares(config, [layer_share("last", 0.9)])
+    assert judge(name, config)[1] == "not comparable"
