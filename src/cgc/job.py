@@ -49,7 +49,7 @@ class Job:
 
     def finish(self) -> None:
         """Record what the artefact was made from; call it when every output is written."""
-        used = {str(source): _recorded_hashes(source) for source in self.inputs.values()}
+        used = {str(source): recorded(source)["files"] for source in self.inputs.values()}
         content = {
             **self.spec["recipe"],
             "preset": self.spec["preset"],
@@ -77,27 +77,32 @@ def start(spec_path: Path, stage: str) -> Job:
 
 
 def _check_bytes(source: Artefact) -> None:
-    recorded = _recorded_hashes(source)
+    hashes = recorded(source)["files"]
     for name in source.files:
         path = source.folder / name
         if not path.exists():
             raise UserError(f"{path} is missing: make it with `snakemake --cores 1 {path}`")
     for name, now in source.hashes().items():
-        if now != recorded.get(name):
+        if now != hashes.get(name):
             raise UserError(
                 f"{source.folder / name} is not the file that {source.provenance} records: restore "
                 f"it with `dvc checkout`, or make it again with `--config force=\"['{source}']\"`"
             )
 
 
-def _recorded_hashes(source: Artefact) -> dict[str, str]:
+def recorded(source: Artefact) -> dict[str, Any]:
+    """Return the provenance of an artefact that is used.
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
     provenance = read_provenance(source.provenance)
     if provenance is None:
         raise UserError(
             f"{source.provenance} is missing, so nobody knows what {source.folder} was made from: "
             "restore it from git, or make the artefact again"
         )
-    return provenance["files"]
+    return provenance
 
 
 def environment() -> dict[str, Any]:
@@ -113,10 +118,22 @@ def environment() -> dict[str, Any]:
 
 
 def git_commit() -> str | None:
-    """Return the commit, with `-dirty` when tracked files were changed; None outside git."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    """Return the commit, with `-dirty` when tracked files were changed; None outside git.
+
+    Results that git tracks do not count: the workflow itself changes them.
+    """
     try:
-        told = subprocess.run(command, cwd=SOURCE, capture_output=True, text=True, check=True)
+        _git("ls-files", "--error-unmatch", "__init__.py")
+        changed = _git("status", "--porcelain", "--untracked-files=no", "--", ":/", *MADE)
+        return _git("rev-parse", "--short=12", "HEAD") + ("-dirty" if changed else "")
     except (OSError, subprocess.CalledProcessError):
-        return None  # an unpacked archive
+        return None  # an unpacked archive, or a repository around it that is not this one
+
+
+MADE = (":(top,exclude)data", ":(top,exclude)results", ":(top,exclude)dvc.lock")
+
+
+def _git(*arguments: str) -> str:
+    command = ("git", *arguments)
+    told = subprocess.run(command, cwd=SOURCE, capture_output=True, text=True, check=True)
     return told.stdout.strip()

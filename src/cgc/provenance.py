@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from cgc import paths
+from cgc.changes import changes
 from cgc.config import Config, Run, check_config
 from cgc.errors import UserError
 from cgc.files import json_text, read_json, whole_file, write_json
@@ -30,6 +31,18 @@ STAGES = (
     "measure_gates",
     "measure_all_gates",
 )
+
+# What is asked for together, by the name that Snakemake and DVC have for it.
+TARGETS = {
+    "data": ("prepare_data",),
+    "checkpoints": ("train_model",),
+    "evaluations": ("evaluate_model",),
+    "gates": tuple(stage for stage in STAGES if stage.endswith("_gates")),
+}
+
+# These tell of a training, durations included; nothing is computed from them, so that the same
+# weights, trained again, make nothing stale.
+_RECORDS = {"history.csv", "run.json"}
 
 # The module of each kind of network, by the part of its name before the first underscore or digit.
 _MODELS = {"cifar": "models.cifar_resnet", "resnet": "models.imagenet_resnet", "p": "models.p3d"}
@@ -55,6 +68,10 @@ class Artefact:
     def hashes(self) -> dict[str, str]:
         """Return the sha256 of each file as it is now."""
         return {name: file_hash(self.folder / name) for name in self.files}
+
+    def used_files(self) -> list[str]:
+        """Return the files that other steps compute from."""
+        return [name for name in self.files if name not in _RECORDS]
 
 
 def artefact(stage: str, key: str, preset: str) -> Artefact:
@@ -102,7 +119,13 @@ def recipe(stage: str, key: str, config: Config) -> dict[str, Any]:
         "code": code_hashes(code),
         "upstream": {f"{s}:{k}": recipe(s, k, config)["fingerprint"] for s, k in upstream},
     }
-    return content | {"fingerprint": _hash(json.dumps(content, sort_keys=True).encode())}
+    return content | {"fingerprint": fingerprint(content)}
+
+
+def fingerprint(content: Mapping[str, Any]) -> str:
+    """Return the hash of a recipe, or of the recipe that a provenance file records."""
+    parts = {part: content[part] for part in ("stage", "key", "config", "code", "upstream")}
+    return _hash(json.dumps(parts, sort_keys=True).encode())
 
 
 def _ingredients(
@@ -166,37 +189,29 @@ def why_stale(made: Artefact, config: Config) -> list[str]:
     Raises:
         UserError: a provenance file is damaged.
     """
+    recorded = read_provenance(made.provenance)
+    wanted = recipe(made.stage, made.key, config)
     missing = [name for name in made.files if not (made.folder / name).exists()]
     if missing:
-        return [f"missing {', '.join(missing)}"]
-    recorded = read_provenance(made.provenance)
+        is_known = recorded is not None and recorded["fingerprint"] == wanted["fingerprint"]
+        told = " (made before: `dvc pull` may have it)" if is_known else ""
+        return [f"missing {', '.join(missing)}{told}"]
     if recorded is None:
         return [f"missing {made.provenance.name}"]
-    reasons = [
-        f"{part} changed: {', '.join(names)}"
-        for part, names in _differences(recorded, recipe(made.stage, made.key, config)).items()
-    ]
-    for upstream, used_hashes in recorded["inputs"].items():
+    return [*changes(recorded, wanted), *other_inputs(recorded)]
+
+
+def other_inputs(recorded: Mapping[str, Any]) -> list[str]:
+    """Say which inputs an artefact was made from that are not those which are recorded now."""
+    reasons = []
+    for upstream, used in recorded["inputs"].items():
         stage, key = upstream.split(":", 1)
-        now = read_provenance(artefact(stage, key, config.label).provenance)
-        if now is not None and now["files"] != used_hashes:
+        source = artefact(stage, key, recorded["preset"])
+        now = read_provenance(source.provenance)
+        names = source.used_files()
+        if now and [now["files"].get(n) for n in names] != [used.get(n) for n in names]:
             reasons.append(f"made from other bytes of {upstream}")
     return reasons
-
-
-def _differences(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return the names that differ, by part of the recipe."""
-    if recorded["fingerprint"] == wanted["fingerprint"]:
-        return {}
-    differences = {
-        part: [
-            name
-            for name in sorted(recorded[part].keys() | wanted[part].keys())
-            if recorded[part].get(name) != wanted[part].get(name)
-        ]
-        for part in ("config", "code", "upstream")
-    }
-    return {part: names for part, names in differences.items() if names} or {"recipe": ["form"]}
 
 
 def stale(config: Config) -> dict[str, list[str]]:
@@ -268,6 +283,7 @@ PROVENANCE_KEYS = {
     "stage", "key", "config", "code", "upstream", "fingerprint", "preset", "files", "inputs",
     "made",
 }  # fmt: skip
+OPTIONAL_KEYS = {"accepted_from"}  # see cgc.acceptance
 
 
 def read_provenance(path: Path) -> dict[str, Any] | None:
@@ -280,7 +296,7 @@ def read_provenance(path: Path) -> dict[str, Any] | None:
         return None
     content = read_json(path, made_by="its step")
     keys = set(content) if isinstance(content, dict) else set()
-    if wrong := keys ^ PROVENANCE_KEYS:
+    if wrong := (keys ^ PROVENANCE_KEYS) - OPTIONAL_KEYS:
         raise UserError(
             f"{path} is not a provenance file of this version (fields {', '.join(sorted(wrong))}): "
             "restore it from git or dvc, or delete it to make the artefact again"

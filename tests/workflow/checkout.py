@@ -4,7 +4,10 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+
+import server
 
 ROOT = Path(__file__).resolve().parents[2]
 CODE = ("Snakefile", "config", "profiles", "src", "workflow")
@@ -13,9 +16,9 @@ CODE = ("Snakefile", "config", "profiles", "src", "workflow")
 class Checkout:
     """The repository's code in a folder of its own, without data and results."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, copied: Iterable[str] = CODE) -> None:
         self.folder = folder
-        for name in CODE:
+        for name in copied:
             source, target = ROOT / name, folder / name
             if source.is_symlink() or source.is_file():
                 shutil.copy2(source, target, follow_symlinks=False)
@@ -24,15 +27,39 @@ class Checkout:
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a command of this Python's environment there, with the copy's own package."""
-        paths = [str(Path(sys.executable).parent), os.environ["PATH"]]
-        environment = os.environ | {
+        return subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def begin(self, *command: str) -> subprocess.Popen[str]:
+        """Begin a command and do not wait for it."""
+        pipe, environment = subprocess.PIPE, self.environment()
+        return subprocess.Popen(
+            command, cwd=self.folder, env=environment, stdout=pipe, stderr=pipe, text=True
+        )
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables that commands there run with."""
+        served = server.start()
+        paths = [str(served / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]]
+        return os.environ | {
             "PATH": os.pathsep.join(paths),
+            "SERVER": str(served / "socket"),
             "PYTHONPATH": str(self.folder / "src"),
+            "PYTHONDONTWRITEBYTECODE": "",  # compiling the copy for every command takes longer
             "COLUMNS": "200",
         }
-        return subprocess.run(
-            command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False
-        )
+
+    def succeed(self, *command: str) -> str:
+        """Run a command that must succeed; return what it told."""
+        done = self.run(*command)
+        assert done.returncode == 0, f"{' '.join(command)}: {done.stdout}{done.stderr}"
+        return done.stdout
 
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run Snakemake there on one core."""

@@ -1,13 +1,14 @@
 """What the workflow would do, without doing it."""
 
-from pathlib import Path
+from collections import Counter
 
 import pytest
+from checkout import ROOT
 
 from cgc import provenance
 from cgc.config import load_config
 
-PRESETS = sorted(Path("config/presets").glob("*.yaml"))
+PRESETS = sorted((ROOT / "config/presets").glob("*.yaml"))
 FIGURE = {
     "prepare_data": 1,
     "train_model": 1,
@@ -24,7 +25,8 @@ def test_every_preset_plans_the_figure_without_its_data(checkout, preset):
     assert planned.items() >= (FIGURE | {"prepare_data": planned["prepare_data"]}).items()
 
 
-def test_outputs_of_the_rules_are_the_artefacts_that_provenance_knows(checkout):
+def test_outputs_of_the_rules_are_the_artefacts_that_provenance_knows(checkout, monkeypatch):
+    monkeypatch.chdir(ROOT)
     config = load_config()
     told = checkout.snakemake("all", "-n", "--quiet", "rules", "--summary")
     planned = {line.split("\t")[0] for line in told.stdout.splitlines()}
@@ -34,4 +36,37 @@ def test_outputs_of_the_rules_are_the_artefacts_that_provenance_knows(checkout):
 
 def test_narrowed_run_leaves_the_other_variants_out(checkout):
     planned = checkout.planned("all", "--config", "only_variants=[cgc]", "only_seeds=[0]")
-    assert planned["train_model"] == 3  # two ImageNet settings and the ablation's row
+    assert planned["train_model"] == 4  # a run of each setting
+
+
+def test_paper_preset_plans_the_runs_of_the_supplement(checkout, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    config = load_config([ROOT / "config/presets/paper.yaml"])
+    runs = Counter(run.setting for run in config.runs())
+    assert runs == {
+        "imagenet_default": 2,
+        "imagenet_advanced": 2,
+        "cifar10_ablation": 8 * 3,
+        "p3d_a_video": 2,
+    }
+    planned = checkout.planned("all", "--configfile", "config/presets/paper.yaml")
+    assert planned["train_model"] == planned["evaluate_model"] == sum(runs.values())
+
+
+@pytest.mark.parametrize(
+    ("target", "planned"),
+    [
+        ("results/table_settings.csv", {"make_table": 1}),
+        ("results/table_p3d_architecture.csv", {"make_table": 1}),
+        (
+            "results/table_imagenet.csv",
+            {"prepare_data": 1, "train_model": 4, "evaluate_model": 4, "make_table": 1},
+        ),
+        (
+            "results/table_video.csv",  # a clip network starts from an image network
+            {"prepare_data": 2, "train_model": 5, "evaluate_model": 3, "make_table": 1},
+        ),
+    ],
+)
+def test_one_table_plans_what_it_needs_and_nothing_else(checkout, target, planned):
+    assert checkout.planned(target) == planned

@@ -14,6 +14,7 @@ rule plot_gate_matrix:
         ),
         png="results/fig1_gate_matrix.png",
         csv="results/fig1_gate_matrix.csv",
+        record="results/fig1_gate_matrix.provenance.json",
     log:
         "logs/plot_gate_matrix.log",
     shell:

@@ -13,6 +13,7 @@ rule make_table:
         ),
         md="results/{table}.md",
         tex="results/{table}.tex",
+        record="results/{table}.provenance.json",
     log:
         "logs/make_table/{table}.log",
     wildcard_constraints:

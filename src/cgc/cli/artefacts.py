@@ -1,4 +1,4 @@
-"""Commands about artefacts: what is valid, what is stale and why, and specs to make one by hand."""
+"""Commands about artefacts: what is valid, stale (and why) or damaged, and what to make of it."""
 
 import json
 import sys
@@ -17,7 +17,6 @@ from cgc.errors import UserError
 ConfigFiles = Annotated[
     list[Path] | None, typer.Option("--configfile", help="a preset, e.g. config/presets/paper.yaml")
 ]
-Names = Annotated[list[str], typer.Argument(help="artefacts, as STAGE:KEY")]
 
 
 def spec(
@@ -50,6 +49,52 @@ def status(
     Console(width=None if sys.stdout.isatty() else 400).print(table)
 
 
+def accept(
+    names: Annotated[
+        list[str], typer.Argument(help="artefacts, as STAGE:KEY, or STAGE for all stale ones")
+    ],
+    downstream: Annotated[
+        bool, typer.Option("--downstream", help="and what is stale for no other reason")
+    ] = False,
+    configfile: ConfigFiles = None,
+) -> None:
+    """Take artefacts as valid after an edit that changes no result, such as of a comment.
+
+    Their provenance gets today's recipe and says so in `accepted_from`. What is missing, has other
+    bytes than recorded, or another value of a setting is refused, and then nothing is accepted.
+
+    Example: cgc accept train_model --downstream
+    """
+    from cgc.acceptance import accept as accept_artefacts
+
+    accepted = accept_artefacts(names, load_config(configfile or []), downstream=downstream)
+    for name, why in accepted.items():
+        print(f"accepted {name}: {why}")
+    if not accepted:
+        print("nothing to accept: `cgc status` says what is stale")
+
+
+def verify(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="published files, files of artefacts, or STAGE:KEY; all when none"),
+    ] = None,
+    configfile: ConfigFiles = None,
+) -> None:
+    """Read files and everything upstream again and say which are not what was recorded.
+
+    Example: cgc verify results/fig1_gate_matrix.pdf
+    """
+    from cgc.verification import differences
+
+    different, num_artefacts = differences(names or [], load_config(configfile or []))
+    for line in different:
+        print(line)
+    if different:
+        raise typer.Exit(1)
+    print(f"{num_artefacts} artefacts, and what was published from them, are as recorded")
+
+
 def _state(made: provenance.Artefact, config: Config) -> tuple[str, list[str]]:
     why = provenance.why_stale(made, config)
     if not why:
@@ -65,4 +110,4 @@ def _find(name: str, config: Config) -> provenance.Artefact:
 
 
 COLOURS = {"valid": "green", "stale": "yellow", "missing": "bright_black"}
-ALL = (spec, status)
+ALL = (spec, status, accept, verify)

@@ -13,6 +13,7 @@ from cgc.config import Config
 from cgc.errors import UserError
 from cgc.paths import RESULTS
 from cgc.provenance import Artefact, artefact, read_provenance, read_publication
+from cgc.publication import publish_record
 
 if TYPE_CHECKING:
     from cgc.report.style import FigureMetadata
@@ -39,8 +40,10 @@ def plot_gate_matrix(publication: Publication) -> None:
     figure = gate_matrix_figure(
         distances.difference, classes, share=distances.share, caption=caption
     )
-    save_figure(figure, RESULTS / "fig1_gate_matrix", _metadata("Gate matrix", config, made))
-    write_matrix_csv(RESULTS / "fig1_gate_matrix.csv", distances, classes)
+    name = "fig1_gate_matrix"
+    files = save_figure(figure, RESULTS / name, _metadata("Gate matrix", config, made))
+    write_matrix_csv(RESULTS / f"{name}.csv", distances, classes)
+    publish_record(config, name, [*files, RESULTS / f"{name}.csv"], [made])
     print(
         f"Fig. 1 (preset {config.label}, layer {measured.layer}): inter > intra in "
         f"{100 * distances.share:.2f} % of {len(classes) * (len(classes) - 1)} ordered class pairs"
@@ -58,7 +61,8 @@ def make_table(
     if name not in TABLES:
         raise UserError(f"there is no table {name}: choose one of {', '.join(TABLES)}")
     config, table = read_publication(publication), TABLES[name]
-    write_table(table.frame(config), RESULTS / name, caption=table_caption(table, config))
+    files = write_table(table.frame(config), RESULTS / name, caption=table_caption(table, config))
+    publish_record(config, name, files, table.shown(config))
 
 
 def _metadata(title: str, config: Config, source: Artefact) -> "FigureMetadata":

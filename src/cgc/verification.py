@@ -1,0 +1,121 @@
+"""Whether files are what their records say: published ones, artefacts, and all behind them.
+
+`cgc status` compares recipes and trusts the bytes; this reads every byte and trusts the records.
+"""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from cgc.config import Config
+from cgc.errors import UserError
+from cgc.paths import RESULTS
+from cgc.provenance import (
+    Artefact,
+    artefact,
+    artefacts,
+    file_hash,
+    fingerprint,
+    other_inputs,
+    read_provenance,
+)
+from cgc.publication import read_record, with_upstream
+
+
+def differences(names: Iterable[str], config: Config) -> tuple[list[str], int]:
+    """Read what is named and everything upstream, and compare it with what is recorded.
+
+    Args:
+        names: files in results/, files of artefacts, or `stage:key`; none for every artefact and
+            every published file of the preset that has a record.
+        config: of the preset.
+
+    Returns:
+        what differs, a line each, and the number of artefacts that were read.
+
+    Raises:
+        UserError: a name is none of these, or a record is damaged.
+    """
+    records, made = _everything(config) if not (names := list(names)) else _named(names, config)
+    told = [line for record in records for line in _published(record)]
+    made += [source for record in records for source in _sources(record)]
+    checked = with_upstream(made)
+    return told + [line for each in checked for line in _artefact(each)], len(checked)
+
+
+def _everything(config: Config) -> tuple[list[Path], list[Artefact]]:
+    records = [path for path in _records() if read_record(path)["preset"] == config.label]
+    return records, [made for made in artefacts(config) if made.provenance.exists()]
+
+
+def _records() -> list[Path]:
+    return sorted(RESULTS.glob("*.provenance.json"))
+
+
+def _named(names: list[str], config: Config) -> tuple[list[Path], list[Artefact]]:
+    known = {str(made): made for made in artefacts(config)}
+    records: list[Path] = []
+    made: list[Artefact] = []
+    for name in names:
+        path = Path(os.path.relpath(name))
+        found = [record for record in _records() if path.as_posix() in _files_of(record)]
+        if name in known:
+            made.append(known[name])
+        elif found:
+            records += found
+        else:
+            made.append(_artefact_with(path))
+    return records, made
+
+
+def _files_of(record: Path) -> list[str]:
+    return [record.as_posix(), *read_record(record)["files"]]
+
+
+def _artefact_with(path: Path) -> Artefact:
+    """Return the artefact that a file belongs to, of any preset."""
+    for provenance in sorted(path.parent.glob("*provenance.json")):
+        recorded = read_provenance(provenance) if provenance.parent != RESULTS else None
+        if recorded and (path == provenance or path.name in recorded["files"]):
+            return artefact(recorded["stage"], recorded["key"], recorded["preset"])
+    raise UserError(
+        f"{path} has no provenance beside it, and no record in {RESULTS}/ names it: give a "
+        "published file, a file of an artefact, or STAGE:KEY as `cgc status` lists them"
+    )
+
+
+def _sources(record: Path) -> list[Artefact]:
+    content = read_record(record)
+    names = [name.split(":", 1) for name in content["artefacts"]]
+    return [artefact(stage, key, content["preset"]) for stage, key in names]
+
+
+def _published(record: Path) -> list[str]:
+    """Compare published files, and what they were made from, with their record."""
+    content = read_record(record)
+    told = _other_files({Path(name): known for name, known in content["files"].items()}, record)
+    for source in _sources(record):
+        now, then = read_provenance(source.provenance), content["artefacts"][str(source)]
+        if now and any(now["files"].get(name) != then["files"].get(name) for name in now["files"]):
+            told.append(f"{content['name']} was made from other bytes of {source}")
+    return told
+
+
+def _artefact(made: Artefact) -> list[str]:
+    """Compare an artefact with its provenance, and that with the provenance of its inputs."""
+    recorded = read_provenance(made.provenance)
+    if recorded is None:
+        return [f"{made.provenance} is missing"]
+    files = {made.folder / name: known for name, known in recorded["files"].items()}
+    told = _other_files(files, made.provenance)
+    if fingerprint(recorded) != recorded["fingerprint"]:
+        told.append(f"{made.provenance} was edited: its fingerprint is not that of its recipe")
+    return told + [f"{made} was {reason}" for reason in other_inputs(recorded)]
+
+
+def _other_files(files: dict[Path, str], record: Path) -> list[str]:
+    return [
+        f"{path} is not the file that {record} records" if path.exists() else f"{path} is missing"
+        for path, known in files.items()
+        if not path.exists() or file_hash(path) != known
+    ]
