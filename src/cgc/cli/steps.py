@@ -126,10 +126,10 @@ def measure_all_gates(spec: Spec) -> None:
 
 def _records(this: job.Job, model: "nn.Module", layers: list[str]) -> dict[str, "GateRecord"]:
     """Record the gate logits of some layers over the validation set."""
-    from cgc.data.image_table import read_image_set
+    from cgc.data.prepared import read_description
     from cgc.gates.record import record_gates
 
-    classes = read_image_set(this.inputs["prepare_data"].folder)["classes"]
+    classes = read_description(this.inputs["prepare_data"].folder)["classes"]
     batches = (
         (x.flatten(0, 1) if _clips(this) else x, labels) for x, labels in _validation_batches(this)
     )

@@ -8,8 +8,9 @@ from torch.utils.data import DataLoader
 from cgc.config import Clips, Evaluate, Train
 from cgc.data.clip_loading import clip_evaluation_loader, clip_train_loader
 from cgc.data.clip_table import ClipTable
-from cgc.data.image_table import ImageTable, read_image_set
+from cgc.data.image_table import ImageTable
 from cgc.data.loading import evaluation_loader, train_loader
+from cgc.data.prepared import read_description
 from cgc.data.transforms import evaluation_transform, train_transform
 
 
@@ -36,7 +37,7 @@ def train_batches(
     Returns:
         batches of x (B, 3, H, W) or (B, 3, T, H, W) and labels (B,)
     """
-    description, augment = read_image_set(folder), train.augment
+    description, augment = read_description(folder), train.augment
     standard = {"mean": description["mean"], "std": description["std"]}
     sharing: dict[str, Any] = {"batch_size": train.batch_size, "seed": seed, "workers": workers}
     sharing |= {"rank": rank, "world_size": world_size}
@@ -73,7 +74,7 @@ def validation_batches(
     Returns:
         batches of x (B, 3, H, W), or (B, views, 3, T, H, W), and labels (B,)
     """
-    description = read_image_set(folder)
+    description = read_description(folder)
     size: dict[str, Any] = {"resize": evaluate.resize, "size": evaluate.size}
     size |= {"mean": description["mean"], "std": description["std"]}
     sharing: dict[str, Any] = {"batch_size": evaluate.batch_size, "workers": workers}

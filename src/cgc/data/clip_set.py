@@ -13,7 +13,7 @@ import numpy as np
 
 from cgc.data.clip_table import ClipFiles, ClipRow, open_clips, write_clips
 from cgc.data.image_set import Indices, choose_evenly
-from cgc.data.image_table import LOCATION
+from cgc.data.prepared import LOCATION
 from cgc.errors import UserError
 from cgc.files import whole_file, write_json
 

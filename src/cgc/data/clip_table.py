@@ -3,8 +3,7 @@
 Columns: `video`, a struct of `bytes` (the encoded file) and `path`; `num_frames`; `label`, an
 integer; `reversed`, whether the clip is shown from its last frame to its first. Where `bytes` is
 null the clip lies at `path` under the set's root folder: a video file or, where the set has a
-`template` for the names of frames, a folder with a file per frame. As with images, the Arrow file
-is not compressed and is memory-mapped.
+`template` for the names of frames, a folder with a file per frame.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -18,9 +17,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from cgc.data.image_table import LOCATION, decode_image, read_root
+from cgc.data.image_table import decode_image
+from cgc.data.prepared import LOCATION, open_arrow, read_description, read_root
 from cgc.errors import UserError
-from cgc.files import read_json, whole_file
+from cgc.files import whole_file
 
 VIDEO_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 SCHEMA = pa.schema(
@@ -63,41 +63,8 @@ def _as_columns(row: ClipRow) -> dict[str, Any]:
 
 
 def open_clips(path: str | Path) -> pa.Table:
-    """Memory-map an Arrow file written by `write_clips`.
-
-    Raises:
-        UserError: the file is missing, cut off, or holds something else.
-    """
-    remedy = f"run `snakemake --cores 1 {path}` (rule prepare_data)"
-    try:
-        table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
-    except FileNotFoundError as error:
-        raise UserError(f"{path} is missing: {remedy}") from error
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).partition("\n")[0]
-        raise UserError(
-            f"{path} is not a complete Arrow file ({reason}): delete it and {remedy}"
-        ) from error
-    if not table.schema.equals(SCHEMA):
-        raise UserError(
-            f"{path} must have the columns {', '.join(SCHEMA.names)} of a clip set: "
-            f"got {', '.join(table.schema.names)}; delete it and {remedy}"
-        )
-    return table
-
-
-def read_clip_set(folder: str | Path) -> dict[str, Any]:
-    """Read the description `dataset.json` of a prepared clip set.
-
-    Raises:
-        UserError: it is missing or not the description of a clip set.
-    """
-    path = Path(folder) / "dataset.json"
-    made_by = f"`snakemake --cores 1 {path}` (rule prepare_data)"
-    description = read_json(path, made_by=made_by)
-    if not isinstance(description, dict) or not {"classes", "template"} <= set(description):
-        raise UserError(f"{path} does not describe a clip set: delete it and run {made_by}")
-    return description
+    """Memory-map an Arrow file written by `write_clips`; see `open_arrow`."""
+    return open_arrow(path, SCHEMA)
 
 
 class ClipFiles(NamedTuple):
@@ -175,7 +142,7 @@ class ClipTable:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        description = read_clip_set(self.path.parent)
+        description = read_description(self.path.parent, "template")
         self.classes: list[str] = description["classes"]
         self.files = ClipFiles(read_root(self.path.parent), description["template"])
         self._table = open_clips(self.path)

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cgc.data.image_table import (
-    LOCATION,
     UNREADABLE,
     Row,
     decode_image,
@@ -24,6 +23,7 @@ from cgc.data.image_table import (
     open_table,
     write_table,
 )
+from cgc.data.prepared import LOCATION
 from cgc.errors import UserError
 from cgc.files import whole_file, write_json
 

@@ -1,9 +1,7 @@
 """One split of a prepared image set: an Arrow file with a row per image.
 
 Columns as on the Hugging Face hub: `image` is a struct of `bytes` (the encoded file) and `path`,
-`label` an integer. Where `bytes` is null the file lies at `path` under the set's root folder. The
-file is not compressed and is memory-mapped: all worker processes share its pages, and a set larger
-than the memory is no problem.
+`label` an integer. Where `bytes` is null the file lies at `path` under the set's root folder.
 """
 
 import io
@@ -11,7 +9,6 @@ import struct
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import torch
@@ -19,16 +16,15 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from cgc.data.prepared import LOCATION, open_arrow, read_description, read_root
 from cgc.errors import UserError
-from cgc.files import read_json, whole_file
+from cgc.files import whole_file
 
 Row = tuple[bytes | None, str, int]
 """Encoded bytes (None: the file lies at the path), path, label."""
 
 IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 SCHEMA = pa.schema([("image", IMAGE_TYPE), ("label", pa.int64())])
-
-LOCATION = "location.json"  # where the images of a set lie on this machine, if not in the set
 
 # What Pillow raises for bytes that are not the image they claim to be.
 UNREADABLE = (
@@ -80,49 +76,8 @@ def _record_batch(rows: list[Row]) -> pa.RecordBatch:
 
 
 def open_table(path: str | Path) -> pa.Table:
-    """Memory-map an Arrow file written by `write_table`.
-
-    Raises:
-        UserError: the file is missing, cut off, or holds something else.
-    """
-    remedy = f"run `snakemake --cores 1 {path}` (rule prepare_data)"
-    try:
-        table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
-    except FileNotFoundError as error:
-        raise UserError(f"{path} is missing: {remedy}") from error
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).partition("\n")[0]
-        raise UserError(
-            f"{path} is not a complete Arrow file ({reason}): delete it and {remedy}"
-        ) from error
-    if not table.schema.equals(SCHEMA):
-        raise UserError(
-            f"{path} must have the columns image (bytes, path) and label: "
-            f"got {', '.join(table.schema.names)}; delete it and {remedy}"
-        )
-    return table
-
-
-def read_image_set(folder: str | Path) -> dict[str, Any]:
-    """Read the description `dataset.json` of a prepared image set.
-
-    Raises:
-        UserError: it is missing or not the description of an image set.
-    """
-    path = Path(folder) / "dataset.json"
-    made_by = f"`snakemake --cores 1 {path}` (rule prepare_data)"
-    description = read_json(path, made_by=made_by)
-    if not isinstance(description, dict) or "classes" not in description:
-        raise UserError(f"{path} does not describe an image set: delete it and run {made_by}")
-    return description
-
-
-def read_root(folder: str | Path) -> str | None:
-    """Return the folder under which the images of a prepared set lie; None when it holds them."""
-    location = Path(folder) / LOCATION
-    if not location.exists():
-        return None
-    return str(read_json(location, made_by="prepare_data")["root"])
+    """Memory-map an Arrow file written by `write_table`; see `open_arrow`."""
+    return open_arrow(path, SCHEMA)
 
 
 def open_image(encoded: bytes | None, path: str, root: str | Path | None) -> Image.Image:
@@ -190,7 +145,7 @@ class ImageTable(Dataset[tuple[Image.Image, int]]):
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.classes: list[str] = read_image_set(self.path.parent)["classes"]
+        self.classes: list[str] = read_description(self.path.parent)["classes"]
         self.root = read_root(self.path.parent)
         self._table = open_table(self.path)
         self._images = self._table["image"]

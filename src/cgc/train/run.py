@@ -17,7 +17,7 @@ from cgc.config import Clips, Evaluate, Execution, Train, Variant
 from cgc.data.batches import train_batches, validation_batches
 from cgc.data.clip_loading import count_short_clips
 from cgc.data.clip_table import ClipTable
-from cgc.data.image_table import read_image_set
+from cgc.data.prepared import read_description
 from cgc.files import whole_file, write_json
 from cgc.job import environment
 from cgc.models.weights import Architecture, read_safetensors, save_model
@@ -69,7 +69,7 @@ def train_run(
     )
     fabric.launch()
     started = time.perf_counter()
-    description = read_image_set(data)
+    description = read_description(data)
     options = variant.model_options() | (clips.model_options() if clips else {})
     architecture = Architecture(model, len(description["classes"]), variant.conv, options)
     seed_everything(seed)
