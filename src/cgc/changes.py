@@ -39,4 +39,4 @@ def _unlike(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 
 def _text(settings: Mapping[str, Any], name: str) -> str:
-    return str(settings[name]) if name in settings else "none"
+    return str(settings[name]) if name in settings else "absent"

@@ -1,15 +1,18 @@
 """A copy of the repository to run the workflow in."""
 
 import os
+import random
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
 import server
 
 ROOT = Path(__file__).resolve().parents[2]
+PROGRAMS = Path(sys.executable).parent  # of this environment
 CODE = ("Snakefile", "config", "profiles", "src", "workflow")
 
 
@@ -36,17 +39,22 @@ class Checkout:
             check=False,
         )
 
-    def begin(self, *command: str) -> subprocess.Popen[str]:
-        """Begin a command and do not wait for it."""
-        pipe, environment = subprocess.PIPE, self.environment()
-        return subprocess.Popen(
-            command, cwd=self.folder, env=environment, stdout=pipe, stderr=pipe, text=True
-        )
+    def begin(self, *command: str) -> subprocess.Popen[bytes]:
+        """Begin a command, in a process group of its own; what it tells goes to begun.log."""
+        with (self.folder / "begun.log").open("w") as log:
+            return subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env=self.environment(),
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
 
     def environment(self) -> dict[str, str]:
         """Return the variables that commands there run with."""
         served = server.start()
-        paths = [str(served / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]]
+        paths = [str(served / "bin"), str(PROGRAMS), os.environ["PATH"]]
         return os.environ | {
             "PATH": os.pathsep.join(paths),
             "SERVER": str(served / "socket"),
@@ -78,3 +86,19 @@ class Checkout:
                 break
             counts[rule] = int(count)
         return counts
+
+
+def wait_for(path: Path, seconds: float = 60) -> None:
+    """Wait until a file is there."""
+    end = time.monotonic() + seconds
+    while not path.exists():
+        assert time.monotonic() < end, f"{path} did not appear in {seconds} s"
+        time.sleep(0.02)
+
+
+def touch_in_random_order(folder: Path) -> None:
+    """Give every file another time of change, as a pull or an unpacked archive does."""
+    for path in folder.rglob("*"):
+        if path.is_file() and ".git" not in path.relative_to(folder).parts:
+            time_of_change = random.randrange(2_000_000_000)
+            os.utime(path, (time_of_change, time_of_change))

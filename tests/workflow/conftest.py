@@ -1,8 +1,11 @@
+import os
+import signal
+import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from checkout import Checkout
+from checkout import PROGRAMS, Checkout, wait_for
 from versioned import Versioned
 
 
@@ -48,3 +51,43 @@ def origin(tmp_path_factory):
     checkout.succeed("dvc", "remote", "add", "--local", "--default", "store", str(store))
     checkout.succeed("dvc", "push")
     return Origin(checkout, first, second, (first_calls, second_calls), store)
+
+
+class Trained(NamedTuple):
+    """The figure, made by a real training that was killed and continued.
+
+    Attributes:
+        checkout: not to be changed, copy it.
+        options: of Snakemake, which shorten the preset.
+        run: what was trained.
+        refused: the command that was typed again after the kill, before unlocking.
+    """
+
+    checkout: Checkout
+    options: tuple[str, ...]
+    run: str
+    refused: subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    checkout = Checkout(tmp_path_factory.mktemp("trained"))
+    options = ("--config", "max_images=120", "max_epochs=8")
+    run = "imagenet_default/cgc/seed0"
+    make = ("snakemake", "results/fig1_gate_matrix.pdf", *options, "--cores", "1")
+    process = checkout.begin(str(PROGRAMS / make[0]), *make[1:])  # itself, to kill it
+    wait_for(checkout.folder / f"work/tiny-short/{run}/checkpoint.safetensors")
+    os.killpg(process.pid, signal.SIGKILL)  # in an epoch after the first
+    process.wait()
+    refused = checkout.run(*make)
+    checkout.succeed("snakemake", "--unlock", *options)
+    checkout.succeed(*make)
+    return Trained(checkout, options, run, refused)
+
+
+def pytest_collection_modifyitems(items):
+    """Let one process run all tests that share an expensive fixture."""
+    for item in items:
+        for name in ("origin", "trained", "prepared"):
+            if name in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.xdist_group(name))

@@ -121,6 +121,8 @@ def run(program: Path, arguments: list[str]) -> int:
             return 0
         return import_module(PROGRAMS[program.name]).main(arguments) or 0
     except SystemExit as end:
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except Exception:
         traceback.print_exc()

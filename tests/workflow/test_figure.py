@@ -3,13 +3,11 @@
 import pandas as pd
 import pytest
 
-SMALL = ("--config", "max_images=120", "max_epochs=1")
+pytestmark = pytest.mark.xdist_group("trained")
 
 
-def test_figure_is_made_from_nothing_and_stays_made(checkout):
-    done = checkout.snakemake("results/fig1_gate_matrix.pdf", *SMALL)
-    assert done.returncode == 0, done.stderr
-    results = checkout.folder / "results"
+def test_figure_is_made_from_nothing_and_stays_made(trained):
+    results = trained.checkout.folder / "results"
     assert (results / "fig1_gate_matrix.pdf").read_bytes().startswith(b"%PDF")
     assert (results / "fig1_gate_matrix.png").stat().st_size > 10_000
 
@@ -21,4 +19,4 @@ def test_figure_is_made_from_nothing_and_stays_made(checkout):
         100 * share
     )
 
-    assert checkout.planned("results/fig1_gate_matrix.pdf", *SMALL) == {}
+    assert trained.checkout.planned("results/fig1_gate_matrix.pdf", *trained.options) == {}

@@ -1,0 +1,48 @@
+"""Artefacts of a narrowed configuration with any content, made as the steps make them."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cgc import job
+from cgc.config import Config, load_config
+from cgc.provenance import Artefact, write_spec
+
+ROOT = Path(__file__).resolve().parents[1]
+RUN = "imagenet_default/cgc/seed0"
+NARROWED = {"only_variants": ["cgc"], "only_seeds": [0]}
+CHAIN = ("train_model", "evaluate_model", "record_gates", "measure_gates")
+
+
+def narrowed_config(**train: Any) -> Config:
+    """Return the configuration of the present folder, one run of every setting.
+
+    Args:
+        train: what is changed in the training recipe of `RUN`.
+    """
+    settings = {"imagenet_default": {"train": train}}
+    return load_config(overrides=NARROWED | {"settings": settings})
+
+
+def work_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a folder the present one, with a configuration and nothing else."""
+    shutil.copytree(ROOT / "config", folder / "config")
+    monkeypatch.chdir(folder)
+
+
+def make(config: Config, stage: str, key: str = RUN, content: bytes = b"content") -> Artefact:
+    """Make an artefact whose files all have the same content."""
+    this = job.start(write_spec(config, stage, key, []), stage)
+    this.made.folder.mkdir(parents=True, exist_ok=True)
+    for name in this.made.files:
+        this.output(name).write_bytes(content)
+    this.finish()
+    return this.made
+
+
+def make_chain(config: Config) -> dict[str, Artefact]:
+    """Make a data set and a run with most that is made of it; return them by their stages."""
+    chain = [make(config, "prepare_data", "digits"), *(make(config, stage) for stage in CHAIN)]
+    return {each.stage: each for each in chain}

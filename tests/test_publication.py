@@ -1,0 +1,120 @@
+"""What is recorded of figures and tables, and whether files are what their records say."""
+
+import json
+from pathlib import Path
+
+import pytest
+from artefact_samples import NARROWED, RUN, make, make_chain, narrowed_config, work_in
+
+from cgc import provenance
+from cgc.config import load_config
+from cgc.errors import UserError
+from cgc.publication import config_hash, publish_record
+from cgc.verification import differences
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+    work_in(tmp_path, monkeypatch)
+    return narrowed_config()
+
+
+@pytest.fixture
+def made(config):
+    return make_chain(config)
+
+
+def rewrite(path, **fields):
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+
+
+@pytest.fixture
+def published(config, made):
+    """A figure and what was recorded of it."""
+    figure = Path("results/figure.pdf")
+    figure.write_text("a figure")
+    publish_record(config, "figure", [figure], [made["measure_gates"]])
+    return figure
+
+
+def test_record_of_a_figure_holds_the_hashes_of_all_behind_it(config, made, published):
+    record = json.loads(Path("results/figure.provenance.json").read_text())
+    assert (record["name"], record["preset"], record["config"]) == (
+        "figure",
+        "tiny",
+        config_hash(config),
+    )
+    assert record["files"] == {"results/figure.pdf": provenance.file_hash(published)}
+    behind = {str(each): each.hashes() for each in made.values() if each.stage != "evaluate_model"}
+    assert {name: about["files"] for name, about in record["artefacts"].items()} == behind
+
+
+def test_config_hash_leaves_out_how_runs_are_executed(config):
+    faster = load_config(overrides=NARROWED | {"execution": {"threads": 4}})
+    assert config_hash(faster) == config_hash(config) != config_hash(narrowed_config(epochs=3))
+
+
+@pytest.mark.parametrize("name", [None, "results/figure.pdf", "./results/figure.provenance.json"])
+def test_untouched_files_are_verified(config, published, name):
+    different, num_artefacts = differences([name] if name else [], config)
+    assert different == []
+    assert num_artefacts == (4 if name else 5)  # all, or all but the evaluation
+
+
+@pytest.mark.parametrize(
+    ("file", "told"),
+    [
+        ("results/figure.pdf", "results/figure.pdf is not the file that results/figure.prov"),
+        (f"results/tiny/runs/{RUN}/model.safetensors", "model.safetensors is not the file that"),
+        ("data/prepared/tiny/digits/train.arrow", "train.arrow is not the file that data/prep"),
+    ],
+)
+def test_other_bytes_anywhere_upstream_are_named(config, published, file, told):
+    Path(file).write_text("other bytes")
+    (different,), _ = differences(["results/figure.pdf"], config)
+    assert told in different
+
+
+def test_missing_file_upstream_is_named(config, published):
+    Path("data/prepared/tiny/digits/train.arrow").unlink()
+    (different,), _ = differences(["results/figure.pdf"], config)
+    assert different == "data/prepared/tiny/digits/train.arrow is missing"
+
+
+def test_figure_of_weights_that_were_replaced_is_named(config, published):
+    make(config, "train_model", content=b"other")
+    different, _ = differences(["results/figure.pdf"], config)
+    assert f"figure was made from other bytes of train_model:{RUN}" in different
+    assert f"record_gates:{RUN} was made from other bytes of train_model:{RUN}" in different
+
+
+def test_edited_provenance_is_named(config, made):
+    rewrite(made["train_model"].provenance, config={"seed": 7})
+    different, _ = differences([f"train_model:{RUN}"], config)
+    assert different == [
+        f"{made['train_model'].provenance} was edited: its fingerprint is not that of its recipe"
+    ]
+
+
+def test_file_of_an_artefact_is_found_without_its_preset(config, made):
+    other = config.model_copy(update={"preset": "other"})
+    path = str(made["train_model"].folder / "model.safetensors")
+    assert differences([path], other) == ([], 2)
+
+
+def test_file_without_provenance_cannot_be_verified(config):
+    with pytest.raises(UserError, match=r"config/config.yaml has no provenance beside it"):
+        differences(["config/config.yaml"], config)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("{", "results/figure.provenance.json is not readable JSON"),
+        ('{"name": "figure"}', "results/figure.provenance.json is not a record of this version"),
+    ],
+)
+def test_damaged_record_is_named(config, published, content, told):
+    Path("results/figure.provenance.json").write_text(content)
+    with pytest.raises(UserError, match=told):
+        differences([], config)

@@ -1,0 +1,89 @@
+"""A `cgc` whose steps are done at once: they write a few bytes where the real ones compute.
+
+It notes every call in calls.txt. All that decides what runs is real: specs, inputs and provenance
+go through `cgc.job`, and other commands than steps are those of `cgc` itself. The same recipe makes
+the same bytes, but for the files that tell of a training.
+"""
+
+import json
+import os
+import random
+import sys
+import time
+from pathlib import Path
+
+CALLS = Path("calls.txt")
+GO_ON = Path("go_on")  # what steps wait for when STAND_IN_WAITS is set
+PUBLISHED = Path("published.json")  # the files of every command that publishes
+
+
+def main() -> None:
+    from cgc import cli, provenance
+    from cgc.errors import UserError
+
+    command, *arguments = sys.argv[1:]
+    call = " ".join([command, *(each for each in arguments if not each.startswith(".snakemake"))])
+    published = json.loads(PUBLISHED.read_text()) if PUBLISHED.exists() else {}
+    stages = {stage.replace("_", "-"): stage for stage in provenance.STAGES}
+    try:
+        if call in published:
+            publish(call, [Path(file) for file in published[call]], Path(arguments[0]))
+        elif command in stages:
+            make(stages[command], Path(arguments[0]))
+        else:
+            cli.main()
+    except UserError as error:
+        sys.exit(f"cgc: {error}")
+
+
+def publish(call: str, files: list[Path], publication: Path) -> None:
+    """Make the files of a figure or table, as if it showed all that was made."""
+    from cgc import provenance
+    from cgc.publication import publish_record
+
+    note(call)
+    records = [file for file in files if file.name.endswith(".provenance.json")]
+    outputs = [file for file in files if file not in records]
+    for file in outputs:
+        file.write_text(call)
+    config = provenance.read_publication(publication)
+    shown = [made for made in provenance.artefacts(config) if made.provenance.exists()]
+    for record in records:
+        publish_record(config, record.name.removesuffix(".provenance.json"), outputs, shown)
+
+
+def note(call: str) -> None:
+    with CALLS.open("a") as file:
+        file.write(call + "\n")
+
+
+def make(stage: str, spec: Path) -> None:
+    """Make an artefact."""
+    from cgc import job
+    from cgc.files import whole_file
+
+    this = job.start(spec, stage)
+    note(str(this.made))
+    while "STAND_IN_WAITS" in os.environ and not GO_ON.exists():
+        time.sleep(0.02)
+    chance = random.Random(this.spec["recipe"]["fingerprint"])
+    for name in this.made.files:
+        with whole_file(this.output(name)) as temporary:
+            temporary.write_bytes(content(name, chance))
+    this.finish()
+
+
+def content(name: str, chance: random.Random) -> bytes:
+    """Return bytes that fit a file's name; drawn from `chance`, or anew for a training's record."""
+    match name:
+        case "history.csv":
+            return f"epoch,validation_top1_percent\n1,{random.random()}\n".encode()
+        case "run.json":
+            return json.dumps({"duration_seconds": random.random()}).encode()
+        case _ if name.endswith(".json"):
+            return json.dumps({"top1_percent": 100 * chance.random()}).encode()
+    return chance.randbytes(1000)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""Nothing expensive is made again by accident, and nothing stale is kept: one test a situation.
+
+Steps are stand-ins (see stand_in.py); what decides whether they run is real.
+"""
+
+import json
+import time
+
+import pytest
+from checkout import touch_in_random_order
+
+# together, so that the author's folder is made once
+pytestmark = pytest.mark.xdist_group("versions")
+
+FIGURE = "results/fig1_gate_matrix.pdf"
+RUN = "imagenet_default/cgc/seed0"  # of the figure; the video run starts from its weights
+CHECKPOINT = f"results/tiny/runs/{RUN}/model.safetensors"
+GATES = {"record_gates": 1, "measure_gates": 1, "measure_all_gates": 1}
+
+
+@pytest.fixture
+def pulled(origin, tmp_path):
+    """A reviewer's fresh clone with everything pulled."""
+    return origin.clone(tmp_path, "everything")
+
+
+@pytest.fixture
+def made(origin, tmp_path):
+    """The author's own folder."""
+    return origin.checkout.copy(tmp_path)
+
+
+def test_reproducing_a_fresh_clone_makes_everything_once(origin):
+    first, _ = origin.calls
+    steps = [call.split(":")[0].split(" ")[0] for call in first]
+    assert sorted(first) == sorted(set(first))
+    assert {stage: steps.count(stage) for stage in ("prepare_data", "train_model")} == {
+        "prepare_data": 2,
+        "train_model": 4,
+    }
+    assert "plot-gate-matrix" in steps
+    assert "make-table" in steps
+
+
+def test_reproducing_again_does_nothing(origin):
+    assert "Data and pipelines are up to date." in origin.second
+    assert origin.calls[1] == []
+
+
+def test_figure_after_a_pull_makes_nothing_expensive(pulled):
+    assert pulled.planned(FIGURE) == {"plot_gate_matrix": 1}
+
+
+def test_fresh_clone_without_a_remote_has_its_metrics_and_trains_for_the_figure_only(
+    origin, tmp_path
+):
+    clone = origin.clone(tmp_path)
+    assert clone.planned("results/table_imagenet.csv") == {"make_table": 1}
+    assert clone.expensive(FIGURE) == {
+        "prepare_data": 1,
+        "train_model": 1,
+        "record_gates": 1,
+        "measure_gates": 1,
+    }
+
+
+def test_figure_needs_no_data_where_only_checkpoints_and_gates_were_pulled(origin, tmp_path):
+    clone = origin.clone(tmp_path, "checkpoints", "gates")
+    assert not list((clone.folder / "data").rglob("*.arrow"))
+    assert clone.planned(FIGURE) == {"plot_gate_matrix": 1}
+
+
+def test_deleted_metrics_cost_one_evaluation_with_one_checkpoint_pulled(origin, tmp_path):
+    clone = origin.clone(tmp_path, "data", CHECKPOINT)
+    (clone.folder / f"results/tiny/runs/{RUN}/metrics.json").unlink()
+    planned = clone.planned("results/table_imagenet.csv")
+    assert planned == {"evaluate_model": 1, "make_table": 1}
+
+
+def test_order_of_file_times_makes_nothing_expensive(pulled):
+    touch_in_random_order(pulled.folder)
+    assert pulled.expensive("paper") == {}
+
+
+def test_changed_learning_rate_retrains_every_run_that_uses_it(made):
+    made.configure("settings.imagenet_default.train.learning_rate", 0.2)
+    assert made.expensive("paper") == {"train_model": 2, "evaluate_model": 2} | GATES
+    assert "train.learning_rate (0.1 -> 0.2)" in made.succeed("cgc", "status")
+
+
+def test_changed_seed_retrains_that_run_only(made):
+    made.configure("settings.cifar10_ablation.seeds", [7])
+    made.configure("only_seeds", [0, 7])
+    assert made.expensive("paper") == {"train_model": 1, "evaluate_model": 1}
+
+
+def test_config_changed_back_and_old_files_checked_out_retrains_nothing(made):
+    made.configure("settings.imagenet_default.train.learning_rate", 0.2)
+    made.succeed("snakemake", "checkpoints", "--cores", "1")
+    assert f"train_model:{RUN}" in made.calls()
+    made.succeed("git", "restore", "config", "results", "data")
+    made.succeed("dvc", "checkout", "--force")
+    assert made.expensive("paper") == {}
+    made.succeed("cgc", "verify")
+
+
+def test_edited_training_code_is_stale_until_accepted(made):
+    made.comment("src/cgc/train/loop.py")
+    assert made.expensive("checkpoints") == {"train_model": 4}
+    assert "code changed: train/loop.py" in made.succeed("cgc", "status")
+    made.succeed("cgc", "accept", "train_model", "--downstream")
+    assert made.expensive("paper") == {}
+    assert '+  "accepted_from": [' in made.succeed("git", "diff", "results")
+
+
+def test_edited_evaluation_code_evaluates_only(made):
+    made.comment("src/cgc/evaluate.py")
+    assert made.expensive("paper") == {"evaluate_model": 4}
+
+
+def test_forcing_everything_makes_figures_and_tables_only(made):
+    planned = made.planned("paper", "--forceall")
+    assert planned.pop("paper") == 1
+    assert planned.keys() == {"plot_gate_matrix", "make_table"}
+
+
+def test_valid_artefact_asked_for_by_a_file_s_name_is_left_alone(made):
+    assert "Nothing to be done" in made.snakemake(CHECKPOINT, "-n").stdout
+    assert made.expensive(CHECKPOINT, "--forceall") == {}
+
+
+def test_forced_artefact_is_made_again_with_all_that_depends_on_it(made):
+    planned = made.expensive("paper", "--config", f"force=['train_model:{RUN}']")
+    assert planned == {"train_model": 2, "evaluate_model": 2} | GATES
+
+
+def test_dvc_is_brought_in_step_with_what_snakemake_made(made):
+    made.comment("src/cgc/evaluate.py")
+    made.succeed("snakemake", "evaluations", "--cores", "1")
+    assert "src/cgc/evaluate.py" in made.succeed("dvc", "status")
+    made.succeed("dvc", "commit", "--force")
+    assert "up to date" in made.succeed("dvc", "status")
+    made.calls()
+    made.succeed("dvc", "repro")
+    assert made.calls() == []
+
+
+def test_status_of_the_paper_preset_takes_under_three_seconds(made):
+    start = time.perf_counter()
+    told = made.succeed("cgc", "status", "--json", "--configfile", "config/presets/paper.yaml")
+    assert time.perf_counter() - start < 3
+    assert {state["state"] for state in json.loads(told).values()} == {"missing"}
