@@ -12,9 +12,6 @@ from cgc.config import load_config
 from cgc.report.accuracy_tables import ablation_table
 from cgc.report.layer_tables import gates_table
 
-# together, so that the author's folder is made once
-pytestmark = pytest.mark.xdist_group("versions")
-
 RUN = "imagenet_default/cgc/seed0"
 METRICS = f"results/tiny/runs/{RUN}/metrics.json"
 

@@ -3,8 +3,6 @@
 import pandas as pd
 import pytest
 
-pytestmark = pytest.mark.xdist_group("trained")
-
 
 def test_figure_is_made_from_nothing_and_stays_made(trained):
     results = trained.checkout.folder / "results"

@@ -5,9 +5,6 @@ import shutil
 
 import pytest
 
-# together, so that the author's folder is made once
-pytestmark = pytest.mark.xdist_group("versions")
-
 RUN = "imagenet_default/cgc/seed0"
 METRICS = f"results/tiny/runs/{RUN}/metrics.json"
 EVALUATE = ("snakemake", METRICS, "--cores", "1")

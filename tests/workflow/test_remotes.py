@@ -9,9 +9,6 @@ import urllib.request
 import pytest
 from checkout import PROGRAMS, wait_for
 
-# together, so that the author's folder is made once
-pytestmark = pytest.mark.xdist_group("versions")
-
 RUN = "imagenet_default/cgc/seed0"
 CHECKPOINT = f"results/tiny/runs/{RUN}/model.safetensors"
 METRICS = f"results/tiny/runs/{RUN}/metrics.json"

@@ -9,9 +9,6 @@ import time
 import pytest
 from checkout import touch_in_random_order
 
-# together, so that the author's folder is made once
-pytestmark = pytest.mark.xdist_group("versions")
-
 FIGURE = "results/fig1_gate_matrix.pdf"
 RUN = "imagenet_default/cgc/seed0"  # of the figure; the video run starts from its weights
 CHECKPOINT = f"results/tiny/runs/{RUN}/model.safetensors"
@@ -86,6 +83,12 @@ def test_changed_learning_rate_retrains_every_run_that_uses_it(made):
     made.configure("settings.imagenet_default.train.learning_rate", 0.2)
     assert made.expensive("paper") == {"train_model": 2, "evaluate_model": 2} | GATES
     assert "train.learning_rate (0.1 -> 0.2)" in made.succeed("cgc", "status")
+
+
+def test_dvc_retrains_no_other_run_of_the_stage(made):
+    made.configure("settings.imagenet_default.train.learning_rate", 0.2)
+    made.succeed("dvc", "repro", "checkpoints")
+    assert made.calls() == [f"train_model:{RUN}", "train_model:p3d_a_video/cgc/seed0"]
 
 
 def test_changed_seed_retrains_that_run_only(made):

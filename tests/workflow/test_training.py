@@ -3,11 +3,7 @@
 import shutil
 
 import pandas as pd
-import pytest
 from checkout import Checkout, touch_in_random_order
-
-# together, so that the training is done once
-pytestmark = pytest.mark.xdist_group("trained")
 
 
 def test_killed_run_must_be_unlocked(trained):
