@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from cgc import job
 from cgc.config import Config, load_config
-from cgc.provenance import Artefact, write_spec
+from cgc.provenance import Artefact, job, write_spec
 
 ROOT = Path(__file__).resolve().parents[1]
 RUN = "imagenet_default/cgc/seed0"

@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
-from cgc import job, provenance
+from cgc import provenance
 from cgc.config import Config
-from cgc.provenance import Artefact
+from cgc.provenance import Artefact, job
 
 RUN_FILE = json.dumps({"device": "Test GPU"})
 

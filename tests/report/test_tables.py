@@ -231,7 +231,7 @@ def test_caption_has_the_commit_and_date_of_the_numbers(monkeypatch: pytest.Monk
     config = load_config()
     about = {"date": "2021-02-03T04:05:06+00:00", "commit": "abc123"}
     with monkeypatch.context() as patched:
-        patched.setattr("cgc.job.environment", lambda: about)
+        patched.setattr("cgc.provenance.job.environment", lambda: about)
         make_metrics(config, DEFAULT)
     caption = table_caption(TABLES["table_imagenet"], config)
     assert "Preset tiny: scikit-learn's handwritten digits" in caption

@@ -1,8 +1,8 @@
 """A `cgc` whose steps are done at once: they write a few bytes where the real ones compute.
 
 It notes every call in calls.txt. All that decides what runs is real: specs, inputs and provenance
-go through `cgc.job`, and other commands than steps are those of `cgc` itself. The same recipe makes
-the same bytes, but for the files that tell of a training.
+go through `cgc.provenance.job`, and other commands than steps are those of `cgc` itself. The same
+recipe makes the same bytes, but for the files that tell of a training.
 """
 
 import json
@@ -39,7 +39,7 @@ def main() -> None:
 def publish(call: str, files: list[Path], publication: Path) -> None:
     """Make the files of a figure or table, as if it showed all that was made."""
     from cgc import provenance
-    from cgc.publication import publish_record
+    from cgc.provenance.publication import publish_record
 
     note(call)
     records = [file for file in files if file.name.endswith(".provenance.json")]
@@ -59,8 +59,8 @@ def note(call: str) -> None:
 
 def make(stage: str, spec: Path) -> None:
     """Make an artefact."""
-    from cgc import job
     from cgc.files import whole_file
+    from cgc.provenance import job
 
     this = job.start(spec, stage)
     note(str(this.made))

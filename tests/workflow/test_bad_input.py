@@ -61,7 +61,8 @@ def pretend_to_have_trained(checkout, content: bytes):
     """Leave files where a training would have, with a provenance that fits them."""
     checkout_script = f"""
 from pathlib import Path
-from cgc import job, provenance
+from cgc import provenance
+from cgc.provenance import job
 from cgc.config import load_config
 config = load_config(overrides={{"max_images": 100, "max_epochs": 1}})
 spec = provenance.write_spec(config, "train_model", "{RUN}", [])

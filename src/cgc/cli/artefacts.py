@@ -65,7 +65,7 @@ def accept(
 
     Example: cgc accept train_model --downstream
     """
-    from cgc.acceptance import accept as accept_artefacts
+    from cgc.provenance.acceptance import accept as accept_artefacts
 
     accepted = accept_artefacts(names, load_config(configfile or []), downstream=downstream)
     for name, why in accepted.items():
@@ -85,7 +85,7 @@ def verify(
 
     Example: cgc verify results/fig1_gate_matrix.pdf
     """
-    from cgc.verification import differences
+    from cgc.provenance.verification import differences
 
     different, num_artefacts = differences(names or [], load_config(configfile or []))
     for line in different:

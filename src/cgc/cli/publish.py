@@ -13,7 +13,7 @@ from cgc.config import Config
 from cgc.errors import UserError
 from cgc.paths import RESULTS
 from cgc.provenance import Artefact, artefact, read_provenance, read_publication
-from cgc.publication import publish_record
+from cgc.provenance.publication import publish_record
 
 if TYPE_CHECKING:
     from cgc.report.style import FigureMetadata

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cgc import job, paths
+from cgc import paths
 from cgc.config import Clips, Evaluate, Train, Variant
 from cgc.files import write_json
+from cgc.provenance import job
 
 if TYPE_CHECKING:
     from torch import nn

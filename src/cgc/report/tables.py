@@ -10,8 +10,8 @@ from functools import partial
 import pandas as pd
 
 from cgc.config import Config, Run
-from cgc.job import environment
 from cgc.provenance import Artefact, artefact, parse_run, read_provenance
+from cgc.provenance.job import environment
 from cgc.report.accuracy_tables import ABLATION, VIDEO, ablation_table, accuracy_table, video_table
 from cgc.report.layer_tables import gates_table, p3d_architecture_table
 from cgc.report.scores import valid_artefact

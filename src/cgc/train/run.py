@@ -19,8 +19,8 @@ from cgc.data.clip_loading import count_short_clips
 from cgc.data.clip_table import ClipTable
 from cgc.data.prepared import read_description
 from cgc.files import whole_file, write_json
-from cgc.job import environment
 from cgc.models.weights import Architecture, read_safetensors, save_model
+from cgc.provenance.job import environment
 from cgc.train.loop import Trainer, seed_everything
 
 

@@ -4,18 +4,18 @@ It holds the hashes of the published files, of the configuration, and of all fil
 behind them, data and checkpoints included; `cgc verify` compares them with what is there.
 """
 
-import json
 from collections.abc import Iterable
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from cgc.config import Config
 from cgc.errors import UserError
 from cgc.files import read_json, write_json
-from cgc.job import environment, recorded
 from cgc.paths import RESULTS
-from cgc.provenance import Artefact, artefact, file_hash, read_provenance
+from cgc.provenance.artefacts import Artefact, artefact
+from cgc.provenance.job import environment, recorded
+from cgc.provenance.recipes import config_hash
+from cgc.provenance.records import file_hash, read_provenance
 
 RECORD_KEYS = {"name", "preset", "config", "made", "files", "artefacts"}
 
@@ -48,12 +48,6 @@ def publish_record(
     }
     write_json(path, content)
     return path
-
-
-def config_hash(config: Config) -> str:
-    """Return the sha256 of all settings that results depend on."""
-    settings = config.model_dump(mode="json", exclude={"execution", "data_root", "force"})
-    return sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
 def with_upstream(sources: Iterable[Artefact]) -> list[Artefact]:

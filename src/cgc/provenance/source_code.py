@@ -6,26 +6,23 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-SOURCE = Path(__file__).parent
+SOURCE = Path(__file__).parents[1]
 
 # What passes settings, files and choices along, but computes nothing. It is left out, with what
 # only it imports: a new key or a new model in the registry changes no result that there is.
 GLUE = {
-    "config",
     "data.batches",
     "data.prepare",
     "errors",
     "files",
-    "job",
     "models",
     "models.registry",
     "models.weights",
     "paths",
-    "provenance",
-    "source_code",
     "train.progress",
     "train.run",
 }
+GLUE_PACKAGES = {"config", "provenance"}
 
 
 def code_hashes(modules: Iterable[str]) -> dict[str, str]:
@@ -45,7 +42,7 @@ def code_hashes(modules: Iterable[str]) -> dict[str, str]:
 
 
 def _is_glue(module: str) -> bool:
-    return module in GLUE or module.startswith("config.")
+    return module in GLUE or module.split(".")[0] in GLUE_PACKAGES
 
 
 def _file(module: str) -> Path:

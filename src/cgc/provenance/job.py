@@ -15,7 +15,7 @@ from cgc.config import Execution
 from cgc.errors import UserError
 from cgc.files import read_json, write_json
 from cgc.provenance import Artefact, artefact, read_provenance
-from cgc.source_code import SOURCE
+from cgc.provenance.source_code import SOURCE
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ every reader and in git.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from cgc.changes import changes, leaves
 from cgc.config import Config
 from cgc.errors import UserError
 from cgc.files import write_json
-from cgc.job import environment
 from cgc.provenance import Artefact, artefacts, other_inputs, read_provenance, recipe
+from cgc.provenance.changes import changes, leaves
+from cgc.provenance.job import environment
 
 
 def accept(names: Iterable[str], config: Config, *, downstream: bool = False) -> dict[str, str]:

@@ -19,7 +19,7 @@ from cgc.provenance import (
     other_inputs,
     read_provenance,
 )
-from cgc.publication import read_record, with_upstream
+from cgc.provenance.publication import read_record, with_upstream
 
 
 def differences(names: Iterable[str], config: Config) -> tuple[list[str], int]:

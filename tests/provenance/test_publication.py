@@ -9,8 +9,8 @@ from artefact_samples import NARROWED, RUN, make, make_chain, narrowed_config, w
 from cgc import provenance
 from cgc.config import load_config
 from cgc.errors import UserError
-from cgc.publication import config_hash, publish_record
-from cgc.verification import differences
+from cgc.provenance.publication import config_hash, publish_record
+from cgc.provenance.verification import differences
 
 
 @pytest.fixture

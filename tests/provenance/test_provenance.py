@@ -6,13 +6,13 @@ import json
 import pytest
 from artefact_samples import RUN, make, make_chain, narrowed_config, work_in
 
-from cgc import job, provenance
-from cgc.acceptance import accept
+from cgc import provenance
 from cgc.errors import UserError
-from cgc.provenance import artefact, artefacts, why_stale, write_spec
-from cgc.publication import publish_record
-from cgc.source_code import SOURCE
-from cgc.verification import differences
+from cgc.provenance import artefact, artefacts, job, recipes, why_stale, write_spec
+from cgc.provenance.acceptance import accept
+from cgc.provenance.publication import publish_record
+from cgc.provenance.source_code import SOURCE
+from cgc.provenance.verification import differences
 
 
 @pytest.fixture
@@ -31,9 +31,9 @@ def edited(monkeypatch):
     """Pretend that source files were edited."""
 
     def edit(*files):
-        hashes = provenance.code_hashes
+        hashes = recipes.code_hashes
         monkeypatch.setattr(
-            provenance,
+            recipes,
             "code_hashes",
             lambda modules: hashes(modules) | dict.fromkeys(set(hashes(modules)) & {*files}, "new"),
         )

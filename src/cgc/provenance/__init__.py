@@ -1,0 +1,47 @@
+"""What every expensive artefact was made from, and whether it would be made the same way today.
+
+A *recipe* is the part of the configuration that an artefact depends on, the source files that make
+it, and the fingerprints of the recipes upstream; its *fingerprint* is the hash of all that. An
+artefact lies beside a provenance file with the recipe it was made by and the hashes of its files
+and inputs. An artefact whose recorded fingerprint is today's is *valid*, wherever its bytes come
+from (made here, pulled, copied) and whatever their time of change; the workflow treats it as given.
+Any other is *stale* or *missing*, and gets a *spec*: the recipe as a file that the job reads.
+"""
+
+from cgc.provenance.artefacts import (
+    STAGES,
+    TARGETS,
+    Artefact,
+    artefact,
+    artefacts,
+    parse_run,
+)
+from cgc.provenance.recipes import fingerprint, recipe
+from cgc.provenance.records import file_hash, read_provenance
+from cgc.provenance.specs import (
+    read_publication,
+    spec_path,
+    write_publication,
+    write_spec,
+)
+from cgc.provenance.validity import other_inputs, stale, why_stale
+
+__all__ = [
+    "STAGES",
+    "TARGETS",
+    "Artefact",
+    "artefact",
+    "artefacts",
+    "file_hash",
+    "fingerprint",
+    "other_inputs",
+    "parse_run",
+    "read_provenance",
+    "read_publication",
+    "recipe",
+    "spec_path",
+    "stale",
+    "why_stale",
+    "write_publication",
+    "write_spec",
+]

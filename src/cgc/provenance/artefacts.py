@@ -1,0 +1,103 @@
+"""The artefacts of a preset: what each stage makes, and where it lies."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cgc import paths
+from cgc.config import Config, Run
+from cgc.errors import UserError
+from cgc.provenance.records import file_hash
+
+STAGES = (
+    "prepare_data",
+    "train_model",
+    "evaluate_model",
+    "record_gates",
+    "measure_gates",
+    "measure_all_gates",
+)
+
+# What is asked for together, by the name that Snakemake and DVC have for it.
+TARGETS = {
+    "data": ("prepare_data",),
+    "checkpoints": ("train_model",),
+    "evaluations": ("evaluate_model",),
+    "gates": tuple(stage for stage in STAGES if stage.endswith("_gates")),
+}
+
+# These tell of a training, durations included; nothing is computed from them, so that the same
+# weights, trained again, make nothing stale.
+_RECORDS = {"history.csv", "run.json"}
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """Files that one job makes together, named `stage:key`."""
+
+    stage: str
+    key: str  # a data set, or setting/variant/seedN
+    folder: Path
+    files: tuple[str, ...]
+    provenance: Path
+
+    def __str__(self) -> str:
+        return f"{self.stage}:{self.key}"
+
+    def paths(self) -> list[Path]:
+        """Return all its files, the provenance last."""
+        return [*(self.folder / name for name in self.files), self.provenance]
+
+    def hashes(self) -> dict[str, str]:
+        """Return the sha256 of each file as it is now."""
+        return {name: file_hash(self.folder / name) for name in self.files}
+
+    def used_files(self) -> list[str]:
+        """Return the files that other steps compute from."""
+        return [name for name in self.files if name not in _RECORDS]
+
+
+def artefact(stage: str, key: str, preset: str) -> Artefact:
+    """Return the artefact that `stage` makes for a data set or a run of a preset."""
+    if stage == "prepare_data":
+        folder = paths.data_dir(preset, key)
+        files = ("train.arrow", "validation.arrow", "dataset.json")
+        return Artefact(stage, key, folder, files, folder / "provenance.json")
+    by_stage: dict[str, tuple[tuple[str, ...], str]] = {
+        "train_model": (("model.safetensors", "history.csv", "run.json"), "provenance.json"),
+        "evaluate_model": (("metrics.json",), "metrics.provenance.json"),
+        "record_gates": (("gates.safetensors",), "gates.provenance.json"),
+        "measure_gates": (("gate_distances.safetensors",), "gate_distances.provenance.json"),
+        "measure_all_gates": (("gate_shares.json",), "gate_shares.provenance.json"),
+    }
+    run_files, provenance = by_stage[stage]
+    folder = paths.run_dir(preset, key)
+    return Artefact(stage, key, folder, run_files, folder / provenance)
+
+
+def artefacts(config: Config) -> list[Artefact]:
+    """Return every artefact of a preset, upstream first."""
+    runs = [str(run) for run in config.runs()]
+    initial = [str(run) for run in map(config.initial_run, config.runs()) if run]
+    trained = list(dict.fromkeys([*initial, *runs, config.gates.run]))
+    used = dict.fromkeys(config.settings[run.split("/")[0]].dataset for run in trained)
+    keys = {
+        "prepare_data": list(used),
+        "train_model": trained,
+        "evaluate_model": runs,
+        "record_gates": [config.gates.run],
+        "measure_gates": [config.gates.run],
+        "measure_all_gates": [config.gates.run],
+    }
+    return [artefact(stage, key, config.label) for stage in STAGES for key in keys[stage]]
+
+
+def parse_run(key: str, config: Config) -> Run:
+    """Return the run named setting/variant/seedN.
+
+    Raises:
+        UserError: the preset has no such run.
+    """
+    known = {str(run): run for run in config.all_runs()}
+    if key not in known:
+        raise UserError(f"{config.label} has no run {key}; there are {', '.join(known)}")
+    return known[key]

@@ -1,0 +1,88 @@
+"""Recipes: all that an artefact must be made by, and the fingerprint of it."""
+
+import json
+import re
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+from cgc.config import Config
+from cgc.provenance.artefacts import STAGES, parse_run
+from cgc.provenance.source_code import code_hashes
+
+# The module of each kind of network, by the part of its name before the first underscore or digit.
+_MODELS = {"cifar": "models.cifar_resnet", "resnet": "models.imagenet_resnet", "p": "models.p3d"}
+
+
+def recipe(stage: str, key: str, config: Config) -> dict[str, Any]:
+    """Return what the artefact must be made by: configuration, code, upstream and fingerprint."""
+    needs, code, upstream = _ingredients(stage, key, config)
+    content: dict[str, Any] = {
+        "stage": stage,
+        "key": key,
+        "config": needs,
+        "code": code_hashes(code),
+        "upstream": {f"{s}:{k}": recipe(s, k, config)["fingerprint"] for s, k in upstream},
+    }
+    return content | {"fingerprint": fingerprint(content)}
+
+
+def fingerprint(content: Mapping[str, Any]) -> str:
+    """Return the hash of a recipe, or of the recipe that a provenance file records."""
+    parts = {part: content[part] for part in ("stage", "key", "config", "code", "upstream")}
+    return _hash(parts)
+
+
+def _ingredients(
+    stage: str, key: str, config: Config
+) -> tuple[dict[str, Any], list[str], list[tuple[str, str]]]:
+    """Return the configuration, the modules and the upstream artefacts that a stage depends on."""
+    if stage == "prepare_data":
+        dataset = config.datasets[key]
+        where_it_lies = {"source", "download"}
+        needs = dataset.model_dump(mode="json", exclude=where_it_lies)
+        return needs | {"max_images": config.max_images}, [f"data.{dataset.kind}"], []
+
+    run = parse_run(key, config)
+    setting = config.settings[run.setting]
+    data, trained = ("prepare_data", setting.dataset), ("train_model", key)
+    clips = setting.clips.model_dump(mode="json") if setting.clips else None
+    loading = ["data.clip_loading"] if clips else ["data.loading", "data.transforms"]
+    evaluation = {"evaluate": setting.evaluate.model_dump(mode="json"), "clips": clips}
+    match stage:
+        case "train_model":
+            needs = {
+                "model": setting.model,
+                "variant": config.variants[run.variant].model_dump(mode="json"),
+                "train": config.train_settings(run).model_dump(mode="json"),
+                "clips": clips,
+                "seed": run.seed,
+            }
+            model = _MODELS[re.split(r"[_\d]", setting.model)[0]]
+            initial = config.initial_run(run)
+            upstream = [data, ("train_model", str(initial))] if initial else [data]
+            return needs, ["layers", "train.loop", model, *loading], upstream
+        case "evaluate_model":
+            return evaluation, ["evaluate", *loading], [trained, data]
+        case "record_gates":
+            return evaluation, ["gates.record", *loading], [trained, data]
+        case "measure_all_gates":
+            needs = evaluation | config.gates.model_dump(mode="json", exclude={"run"})
+            return needs, ["gates.shares", "gates.record", *loading], [trained, data]
+        case "measure_gates":
+            return {}, ["gates.distances"], [("record_gates", key)]
+    raise ValueError(f"stage must be one of {STAGES}: got {stage!r}")
+
+
+def settings(config: Config) -> dict[str, Any]:
+    """Return all settings that results depend on: not where and on what they are made."""
+    return config.model_dump(mode="json", exclude={"execution", "data_root", "force"})
+
+
+def config_hash(config: Config) -> str:
+    """Return the sha256 of all settings that results depend on."""
+    return _hash(settings(config))
+
+
+def _hash(content: Mapping[str, Any]) -> str:
+    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

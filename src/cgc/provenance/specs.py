@@ -1,0 +1,64 @@
+"""What jobs are told: a spec for each artefact to be made, a publication for figures and tables."""
+
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from cgc import paths
+from cgc.config import Config, check_config
+from cgc.files import json_text, read_json, whole_file, write_json
+from cgc.provenance.artefacts import artefacts
+from cgc.provenance.recipes import recipe, settings
+
+
+def spec_path(config: Config, stage: str, key: str) -> Path:
+    """Return where the spec of an artefact is written; another recipe has another spec."""
+    fingerprint = recipe(stage, key, config)["fingerprint"]
+    return paths.SPECS / config.label / stage / f"{key}.{fingerprint[:12]}.json"
+
+
+def write_spec(config: Config, stage: str, key: str, because: list[str]) -> Path:
+    """Write all that a job is told; newer than the artefact, so that it triggers its rule."""
+    path = spec_path(config, stage, key)
+    told: dict[str, Any] = {
+        "recipe": recipe(stage, key, config),
+        "preset": config.label,
+        "execution": config.execution.model_dump(mode="json"),
+        "because": because,
+    }
+    if stage == "prepare_data":
+        told["dataset"] = config.datasets[key].model_dump(mode="json")
+        told["data_root"] = config.data_root
+    write_json(path, told)
+    return path
+
+
+def write_publication(config: Config) -> Path:
+    """Write what figures and tables are made from: configuration, and recipes of all artefacts.
+
+    Another content has another name, so that a figure is drawn anew when anything changed, and
+    two commands with different presets do not disturb each other.
+    """
+    content = json_text(
+        {
+            "preset": config.label,
+            "config": settings(config),
+            "recipes": {
+                str(made): recipe(made.stage, made.key, config)["fingerprint"]
+                for made in artefacts(config)
+            },
+        }
+    )
+    path = (
+        paths.SPECS / config.label / f"publication.{sha256(content.encode()).hexdigest()[:12]}.json"
+    )
+    if not path.exists():
+        with whole_file(path) as temporary:
+            temporary.write_text(content)
+    return path
+
+
+def read_publication(path: Path) -> Config:
+    """Return the configuration of the preset that results/ is made from."""
+    content = read_json(path, made_by="snakemake, which writes it for the chosen preset")
+    return check_config(content["config"])

@@ -1,0 +1,57 @@
+"""Whether an artefact would be made the same way today, and if not, why not."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from cgc.config import Config
+from cgc.provenance.artefacts import Artefact, artefact, artefacts
+from cgc.provenance.changes import changes
+from cgc.provenance.recipes import recipe
+from cgc.provenance.records import read_provenance
+
+
+def why_stale(made: Artefact, config: Config) -> list[str]:
+    """Say why an artefact must be made again; nothing when it is valid.
+
+    Times of change play no part, and bytes are not read: `cgc verify` does that.
+
+    Raises:
+        UserError: a provenance file is damaged.
+    """
+    recorded = read_provenance(made.provenance)
+    wanted = recipe(made.stage, made.key, config)
+    missing = [name for name in made.files if not (made.folder / name).exists()]
+    if missing:
+        is_known = recorded is not None and recorded["fingerprint"] == wanted["fingerprint"]
+        told = " (made before: `dvc pull` may have it)" if is_known else ""
+        return [f"missing {', '.join(missing)}{told}"]
+    if recorded is None:
+        return [f"missing {made.provenance.name}"]
+    return [*changes(recorded, wanted), *other_inputs(recorded)]
+
+
+def other_inputs(recorded: Mapping[str, Any]) -> list[str]:
+    """Say which inputs an artefact was made from that are not those which are recorded now."""
+    reasons = []
+    for upstream, used in recorded["inputs"].items():
+        stage, key = upstream.split(":", 1)
+        source = artefact(stage, key, recorded["preset"])
+        now = read_provenance(source.provenance)
+        names = source.used_files()
+        if now and [now["files"].get(n) for n in names] != [used.get(n) for n in names]:
+            reasons.append(f"made from other bytes of {upstream}")
+    return reasons
+
+
+def stale(config: Config) -> dict[str, list[str]]:
+    """Return every artefact that must be made again, with the reasons; forced ones included."""
+    reasons: dict[str, list[str]] = {}
+    for made in artefacts(config):
+        why = why_stale(made, config)
+        upstream = recipe(made.stage, made.key, config)["upstream"]
+        forced = {made.stage, str(made)} & set(config.force)
+        if forced or any("forced" in reasons.get(name, ()) for name in upstream):
+            why.append("forced")
+        if why:
+            reasons[str(made)] = why
+    return reasons
