@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from cgc.evaluate import count_macs, evaluate_model
+from cgc.evaluate import count_macs, evaluate_clip_model, evaluate_model
 from cgc.models import build_model
 
 
@@ -33,6 +33,27 @@ def test_accuracy_and_loss_are_means_over_images_of_unequal_batches():
 def test_top5_of_three_classes_is_everything():
     metrics = evaluate_model(GivenScores(), [(torch.randn(4, 3, 1, 1), torch.tensor([0, 1, 2, 0]))])
     assert metrics["top5_percent"] == 100
+
+
+class FrameIndex(nn.Module):
+    """Takes a clip of F frames for one of class F - 1."""
+
+    def forward(self, x_B3THW):
+        return torch.eye(8)[x_B3THW.shape[2] - 1].repeat(len(x_B3THW), 1)
+
+
+def test_clips_are_scored_with_fewer_frames_and_in_six_views():
+    asked = []
+
+    def batches(frames, num_clips=1, num_crops=1):
+        asked.append((frames, num_clips, num_crops))
+        views = torch.zeros(4, num_clips * num_crops, 3, frames, 2, 2)
+        return [(views, torch.tensor([1, 1, 1, 5]))]
+
+    metrics = evaluate_clip_model(FrameIndex(), batches, num_frames=6)
+    assert set(asked) == {(6, 1, 1), (6, 2, 3), (1, 1, 1), (2, 1, 1), (4, 1, 1)}
+    assert metrics["top1_percent_by_num_frames"] == {"1": 0.0, "2": 75.0, "4": 0.0, "6": 25.0}
+    assert metrics["top1_percent"] == metrics["top1_percent_6_views"] == 25.0
 
 
 def test_resnet50_has_the_published_multiply_adds():

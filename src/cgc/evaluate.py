@@ -1,6 +1,6 @@
-"""Evaluation: accuracy, loss, size and cost of a trained network."""
+"""Evaluation: accuracy, loss, size and cost of a trained network, on images or on clips (A.3)."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -45,6 +45,39 @@ def evaluate_model(
         "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
         "num_macs": count_macs(model, x.flatten(0, 1)[:1] if is_views(x) else x[:1]),
     }
+
+
+def evaluate_clip_model(
+    model: nn.Module,
+    batches: Callable[..., Iterable[tuple[Tensor, Tensor]]],
+    num_frames: int,
+    device: torch.device | str = "cpu",
+) -> dict[str, Any]:
+    """Return the scores of a network on clips: in one view, in six, and with fewer frames.
+
+    READING(six-views): scored in 1 view, the centre crop of 1 clip, and in 2 clips x 3 crops.
+
+    Args:
+        model: from clips (B, 3, T, H, W) to class scores.
+        batches: makes the validation set of clips with `frames` frames in `num_clips` x `num_crops`
+            views.
+        num_frames: T that the network was trained with.
+        device: where to compute.
+
+    Returns:
+        what `evaluate_model` does of one view, some of it with the ending `_6_views`, and
+        `top1_percent_by_num_frames`: of one view, for each power of two below T, and for T.
+    """
+    scores = evaluate_model(model, batches(frames=num_frames), device)
+    views = evaluate_model(model, batches(frames=num_frames, num_clips=2, num_crops=3), device)
+    scores |= {f"{name}_6_views": views[name] for name in ("top1_percent", "top5_percent", "loss")}
+    fewer = [2**i for i in range((num_frames - 1).bit_length())]
+    by_num_frames = {
+        str(frames): evaluate_model(model, batches(frames=frames), device)["top1_percent"]
+        for frames in fewer
+    }
+    by_num_frames[str(num_frames)] = scores["top1_percent"]
+    return scores | {"top1_percent_by_num_frames": by_num_frames}
 
 
 @torch.no_grad()

@@ -9,7 +9,8 @@ from artefact_samples import NARROWED, RUN, make, make_chain, narrowed_config, w
 from cgc import provenance
 from cgc.config import load_config
 from cgc.errors import UserError
-from cgc.provenance.publication import config_hash, publish_record
+from cgc.provenance.publication import origin, publish_record
+from cgc.provenance.recipes import config_hash
 from cgc.provenance.verification import differences
 
 
@@ -47,6 +48,24 @@ def test_record_of_a_figure_holds_the_hashes_of_all_behind_it(config, made, publ
     assert record["files"] == {"results/figure.pdf": provenance.file_hash(published)}
     behind = {str(each): each.hashes() for each in made.values() if each.stage != "evaluate_model"}
     assert {name: about["files"] for name, about in record["artefacts"].items()} == behind
+
+
+def test_origin_of_a_figure_names_settings_data_and_the_very_checkpoint(config, made):
+    found = origin(config, [made["measure_gates"]])
+    weights = made["train_model"].hashes()["model.safetensors"]
+    assert found.hashes["config"] == config_hash(config)[:12]
+    assert found.hashes["checkpoint"] == weights[:12]
+    assert set(found.hashes) == {"config", "data", "checkpoint"}
+
+
+def test_origin_changes_with_any_of_several_checkpoints(config, made):
+    other = make(config, "train_model", "imagenet_advanced/cgc/seed0", b"other weights")
+    one, both = (
+        origin(config, sources).hashes["checkpoint"]
+        for sources in ([made["train_model"]], [made["train_model"], other])
+    )
+    other = make(config, "train_model", "imagenet_advanced/cgc/seed0", b"others again")
+    assert one != both != origin(config, [made["train_model"], other]).hashes["checkpoint"]
 
 
 def test_config_hash_leaves_out_how_runs_are_executed(config):

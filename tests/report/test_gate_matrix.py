@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cgc.gates import GateDistances
+from cgc.provenance.publication import Origin
 from cgc.report.gate_matrix import gate_matrix_caption, gate_matrix_figure, write_matrix_csv
 from cgc.report.style import DIVERGING_COLOURS, FigureMetadata, save_figure
 
 METADATA = FigureMetadata(
-    title="Gate matrix", preset="tiny", commit="abc1234", date=datetime(2024, 5, 6, tzinfo=UTC)
+    title="Gate matrix",
+    preset="tiny",
+    origin=Origin("abc1234", datetime(2024, 5, 6, tzinfo=UTC), {"config": "5a5a", "data": "d0d0"}),
 )
 
 
@@ -148,7 +151,10 @@ def test_saved_files_repeat_to_the_byte(saved: list[Path], tmp_path: Path) -> No
 def test_pdf_carries_metadata_and_embedded_truetype_fonts(saved: list[Path]) -> None:
     content = saved[0].read_bytes()
     assert b"(Gate matrix)" in content
-    assert b"preset=tiny, commit=abc1234, date=2024-05-06T00:00:00+00:00" in content
+    assert (
+        b"preset=tiny, commit=abc1234, date=2024-05-06T00:00:00+00:00, config=5a5a, data=d0d0"
+        in content
+    )
     assert b"/FontFile2" in content
     assert b"/Type3" not in content
 

@@ -235,12 +235,12 @@ def test_caption_has_the_commit_and_date_of_the_numbers(monkeypatch: pytest.Monk
         make_metrics(config, DEFAULT)
     caption = table_caption(TABLES["table_imagenet"], config)
     assert "Preset tiny: scikit-learn's handwritten digits" in caption
-    assert caption.endswith("This is not the paper's setting. Commit abc123; 2021-02-03.")
+    assert "This is not the paper's setting. Commit abc123; 2021-02-03; config " in caption
 
 
 def test_caption_without_runs_has_the_present_commit_and_day() -> None:
     caption = table_caption(TABLES["table_settings"], load_config())
-    assert re.search(r"Commit [\w-]+; 20\d\d-\d\d-\d\d\.$", caption)
+    assert re.search(r"Commit [\w-]+; 20\d\d-\d\d-\d\d; config \w{12}\.$", caption)
 
 
 def test_caption_of_the_paper_preset_does_not_disown_it() -> None:

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 import torch
+from filelock import FileLock
 from safetensors.torch import load_file, save_file
 
 from cgc.config import Execution, Train, Variant
@@ -115,6 +116,14 @@ def test_checkpoint_of_another_recipe_is_not_continued(train, monkeypatch, tmp_p
     file = tmp_path / "run" / "work" / "checkpoint.safetensors"
     save_file(load_file(file), file, {"fingerprint": "another recipe"})
     assert same(train("run"), fresh)
+
+
+def test_run_that_another_process_trains_is_not_trained_beside_it(train, tmp_path):
+    lock = tmp_path / "run" / "work" / "checkpoint.lock"
+    lock.parent.mkdir(parents=True)
+    with FileLock(lock), pytest.raises(UserError, match=r"run is being trained by another process"):
+        train("run")
+    train("run")  # the lock ends with its holder
 
 
 def test_corrupt_checkpoint_is_named(train, tmp_path):

@@ -3,20 +3,15 @@
 Each takes the publication file, which says which preset that is (see `cgc.provenance`).
 """
 
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from cgc.config import Config
 from cgc.errors import UserError
 from cgc.paths import RESULTS
-from cgc.provenance import Artefact, artefact, read_provenance, read_publication
-from cgc.provenance.publication import publish_record
-
-if TYPE_CHECKING:
-    from cgc.report.style import FigureMetadata
+from cgc.provenance import artefact, read_publication
+from cgc.provenance.publication import origin, publish_record
 
 Publication = Annotated[Path, typer.Argument(help="which preset; the workflow writes it")]
 
@@ -25,7 +20,7 @@ def plot_gate_matrix(publication: Publication) -> None:
     """Draw Fig. 1, the gate matrix: PDF, PNG, and its numbers as CSV."""
     from cgc.gates.measured import load_measured
     from cgc.report.gate_matrix import gate_matrix_caption, gate_matrix_figure, write_matrix_csv
-    from cgc.report.style import save_figure
+    from cgc.report.style import FigureMetadata, save_figure
 
     config = read_publication(publication)
     made = artefact("measure_gates", config.gates.run, config.label)
@@ -41,7 +36,8 @@ def plot_gate_matrix(publication: Publication) -> None:
         distances.difference, classes, share=distances.share, caption=caption
     )
     name = "fig1_gate_matrix"
-    files = save_figure(figure, RESULTS / name, _metadata("Gate matrix", config, made))
+    metadata = FigureMetadata("Gate matrix", config.label, origin(config, [made]))
+    files = save_figure(figure, RESULTS / name, metadata)
     write_matrix_csv(RESULTS / f"{name}.csv", distances, classes)
     publish_record(config, name, [*files, RESULTS / f"{name}.csv"], [made])
     print(
@@ -63,15 +59,6 @@ def make_table(
     config, table = read_publication(publication), TABLES[name]
     files = write_table(table.frame(config), RESULTS / name, caption=table_caption(table, config))
     publish_record(config, name, files, table.shown(config))
-
-
-def _metadata(title: str, config: Config, source: Artefact) -> "FigureMetadata":
-    """Return what a figure's file says of itself: commit and date are those of its numbers."""
-    from cgc.report.style import FigureMetadata
-
-    made = (read_provenance(source.provenance) or {})["made"]
-    date = datetime.fromisoformat(made["date"])
-    return FigureMetadata(title, config.label, made["commit"] or "unknown", date)
 
 
 ALL = (plot_gate_matrix, make_table)

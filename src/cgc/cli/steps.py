@@ -6,6 +6,7 @@ provenance last. What computes is imported in the step that needs it: `cgc --hel
 PyTorch.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -65,16 +66,18 @@ def train_model(spec: Spec) -> None:
 
 def evaluate_model(spec: Spec) -> None:
     """Evaluate a trained network on the validation set: metrics.json."""
+    from cgc.evaluate import evaluate_clip_model
     from cgc.evaluate import evaluate_model as evaluate
     from cgc.models.weights import load_model
 
     this = job.start(spec, "evaluate_model")
     model, _ = load_model(this.inputs["train_model"].folder / "model.safetensors")
     device = this.execution.device()
-    metrics = evaluate(model, _validation_batches(this), device)
-    if _clips(this):  # READING(six-views): scored in 1 view and in 2 clips x 3 crops
-        views = evaluate(model, _validation_batches(this, num_clips=2, num_crops=3), device)
-        metrics |= {f"{k}_6_views": views[k] for k in ("top1_percent", "top5_percent", "loss")}
+    if clips := _clips(this):
+        batches = partial(_validation_batches, this)
+        metrics = evaluate_clip_model(model, batches, clips.frames, device)
+    else:
+        metrics = evaluate(model, _validation_batches(this), device)
     write_json(this.output("metrics.json"), metrics | {"device": device})
     this.finish()
 
@@ -137,14 +140,17 @@ def _records(this: job.Job, model: "nn.Module", layers: list[str]) -> dict[str, 
     return record_gates(model, batches, layers, classes=classes, device=this.execution.device())
 
 
-def _validation_batches(this: job.Job, **views: int) -> "DataLoader[Any]":
-    """Return the validation set of a job as its settings evaluate it."""
+def _validation_batches(
+    this: job.Job, frames: int | None = None, **views: int
+) -> "DataLoader[Any]":
+    """Return the validation set of a job as its settings evaluate it, or clips of `frames`."""
     from cgc.data.batches import validation_batches
 
+    clips = _clips(this)
     return validation_batches(
         this.inputs["prepare_data"].folder,
         Evaluate(**this.settings["evaluate"]),
-        _clips(this),
+        clips.model_copy(update={"frames": frames}) if clips and frames else clips,
         workers=this.execution.workers,
         **views,
     )

@@ -5,6 +5,9 @@ behind them, data and checkpoints included; `cgc verify` compares them with what
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +66,51 @@ def with_upstream(sources: Iterable[Artefact]) -> list[Artefact]:
             names = [upstream.split(":", 1) for upstream in content["inputs"]]
             waiting += [artefact(stage, key, content["preset"]) for stage, key in names]
     return list(found.values())
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a figure or table says of its numbers, in its caption or in its file's metadata.
+
+    Attributes:
+        commit: of the code that made them; several are separated by commas.
+        date: when the last of them was made.
+        hashes: the first 12 digits of sha256 sums: of the settings, `config`; of all prepared
+            files, `data`; of all weights, `checkpoint`. One file has its own sum, several the sum
+            of their sorted sums; where there is none, its key is left out.
+    """
+
+    commit: str
+    date: datetime
+    hashes: dict[str, str]
+
+
+def origin(config: Config, sources: Iterable[Artefact]) -> Origin:
+    """Return where the numbers of `sources` come from; without sources, from here and now."""
+    sources = list(sources)
+    made = [recorded(source)["made"] for source in sources] or [environment()]
+    commits = sorted({each["commit"] or "unknown" for each in made})
+    date = max(datetime.fromisoformat(each["date"]) for each in made)
+    return Origin(", ".join(commits), date, _short_hashes(config, sources))
+
+
+def _short_hashes(config: Config, sources: list[Artefact]) -> dict[str, str]:
+    files: dict[str, set[str]] = {"data": set(), "checkpoint": set()}
+    for made in with_upstream(sources):
+        hashes = recorded(made)["files"]
+        if made.stage == "prepare_data":
+            files["data"].update(hashes.values())
+        elif made.stage == "train_model":
+            files["checkpoint"].add(hashes["model.safetensors"])
+    sums = {"config": config_hash(config)}
+    sums |= {kind: _joint_hash(found) for kind, found in files.items() if found}
+    return {kind: digits[:12] for kind, digits in sums.items()}
+
+
+def _joint_hash(hashes: set[str]) -> str:
+    return (
+        hashes.pop() if len(hashes) == 1 else sha256("".join(sorted(hashes)).encode()).hexdigest()
+    )
 
 
 def _summary(made: Artefact) -> dict[str, Any]:

@@ -6,7 +6,6 @@ Figures are plain `Figure` objects, so nothing depends on pyplot's global state 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from matplotlib.rcsetup import cycler
 
 from cgc import __version__
 from cgc.files import whole_file
+from cgc.provenance.publication import Origin
 
 COLUMN_WIDTH_INCHES = 3.4
 TEXT_WIDTH_INCHES = 4.8  # the paper's format, LNCS
@@ -51,23 +51,21 @@ class FigureMetadata:
     Attributes:
         title: what it shows, in a few words.
         preset: name of the configuration behind it.
-        commit: of the code, or "unknown".
-        date: when its numbers were made. The files depend on it and on nothing else that changes.
+        origin: of its numbers. The files depend on its date and on no other.
     """
 
     title: str
     preset: str
-    commit: str
-    date: datetime
+    origin: Origin
 
     def as_pdf(self) -> dict[str, Any]:
         """Return the entries of a PDF's document information."""
         return {
             "Title": self.title,
             "Subject": f"Context-Gated Convolution, supplementary material; preset {self.preset}",
-            "Keywords": f"preset={self.preset}, commit={self.commit}, date={self._date}",
+            "Keywords": ", ".join(f"{name}={value}" for name, value in self._keywords.items()),
             "Creator": f"cgc {__version__}",
-            "CreationDate": self.date,
+            "CreationDate": self.origin.date,
         }
 
     def as_png(self) -> dict[str, Any]:
@@ -77,8 +75,13 @@ class FigureMetadata:
         return {**pdf, "Software": pdf["Creator"], "Creation Time": self._date}
 
     @property
+    def _keywords(self) -> dict[str, str]:
+        about = {"preset": self.preset, "commit": self.origin.commit, "date": self._date}
+        return about | self.origin.hashes
+
+    @property
     def _date(self) -> str:
-        return self.date.isoformat(timespec="seconds")
+        return self.origin.date.isoformat(timespec="seconds")
 
 
 @contextmanager

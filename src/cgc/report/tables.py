@@ -10,8 +10,8 @@ from functools import partial
 import pandas as pd
 
 from cgc.config import Config, Run
-from cgc.provenance import Artefact, artefact, parse_run, read_provenance
-from cgc.provenance.job import environment
+from cgc.provenance import Artefact, artefact, parse_run
+from cgc.provenance.publication import origin
 from cgc.report.accuracy_tables import ABLATION, VIDEO, ablation_table, accuracy_table, video_table
 from cgc.report.layer_tables import gates_table, p3d_architecture_table
 from cgc.report.scores import valid_artefact
@@ -112,18 +112,13 @@ def tables_of(config: Config) -> list[str]:
 
 
 def table_caption(table: Table, config: Config) -> str:
-    """Return a table's caption: what it shows, preset, commits and date of its numbers.
+    """Return a table's caption: what it shows, and preset, commits, date, hashes of its numbers.
 
     A table without runs has the commit and the date of now.
     """
-    made = [
-        provenance["made"]
-        for source in table.shown(config)
-        if (provenance := read_provenance(source.provenance))
-    ] or [environment()]
-    commits = sorted({each["commit"] or "unknown" for each in made})
-    date = max(each["date"] for each in made)[: len("2020-12-31")]
+    made = origin(config, table.shown(config))
     sentences = [table.caption, f"Preset {config.label}: {config.description}."]
     if config.label != "paper":
         sentences.append("This is not the paper's setting.")
-    return " ".join([*sentences, f"Commit {', '.join(commits)}; {date}."])
+    hashes = [f"{name} {digits}" for name, digits in made.hashes.items()]
+    return " ".join([*sentences, f"Commit {made.commit}; {made.date.date()}; {', '.join(hashes)}."])

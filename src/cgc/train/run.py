@@ -5,11 +5,14 @@ READING(last-epoch): the result is the network after the last epoch, not the bes
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
+from filelock import FileLock, Timeout
 from lightning.fabric import Fabric
 from torch import nn
 
@@ -18,6 +21,7 @@ from cgc.data.batches import train_batches, validation_batches
 from cgc.data.clip_loading import count_short_clips
 from cgc.data.clip_table import ClipTable
 from cgc.data.prepared import read_description
+from cgc.errors import UserError
 from cgc.files import whole_file, write_json
 from cgc.models.weights import Architecture, read_safetensors, save_model
 from cgc.provenance.job import environment
@@ -58,7 +62,8 @@ def train_run(
         whether this is the first of the run's processes, the one that wrote the results.
 
     Raises:
-        UserError: the data or the checkpoint cannot be used, or the loss is not finite.
+        UserError: the data or the checkpoint cannot be used, the loss is not finite, or another
+            process is training this run.
     """
     processes = train.num_processes(execution.devices)
     fabric = Fabric(
@@ -91,7 +96,8 @@ def train_run(
     if clips:
         short = count_short_clips(ClipTable(data / "train.arrow"), clips.frames)
         fabric.print(f"{short} clips are shorter than {clips.frames} frames; frames are repeated")
-    history = trainer.fit(checkpoint, fingerprint)
+    with _no_other_process(checkpoint, name, fabric):
+        history = trainer.fit(checkpoint, fingerprint)
     if fabric.is_global_zero:
         save_model(output / "model.safetensors", network, architecture)
         with whole_file(output / "history.csv") as temporary:
@@ -109,8 +115,31 @@ def train_run(
         }
         write_json(output / "run.json", about | environment())
         checkpoint.unlink()
+        checkpoint.with_suffix(".lock").unlink(missing_ok=True)
     fabric.barrier()
     return fabric.is_global_zero
+
+
+@contextmanager
+def _no_other_process(checkpoint: Path, name: str, fabric: Fabric) -> Iterator[None]:
+    """Hold the run's lock, which ends with the process that holds it, however it ends.
+
+    A workflow that was killed may leave its training at work; a second one would overwrite it.
+    """
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(checkpoint.with_suffix(".lock"), timeout=0)
+    if fabric.is_global_zero:
+        with suppress(Timeout):
+            lock.acquire()
+    if not fabric.broadcast(lock.is_locked):
+        raise UserError(
+            f"{name} is being trained by another process (it holds {lock.lock_file}): wait for it, "
+            "or stop it (`pgrep -af train-model` finds it) and continue"
+        )
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _monitor(train: Train) -> Evaluate:
