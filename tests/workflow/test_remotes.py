@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import socket
 import subprocess
 import urllib.request
@@ -114,15 +115,39 @@ def test_pulled_checkpoint_with_other_bytes_is_named_and_neither_used_nor_made_a
     assert clone.calls()[0] == f"evaluate_model:{RUN}"
 
 
-def test_hard_linked_checkpoint_is_not_overwritten(clone):
+def as_ordinary_user(checkout, program, *arguments):
+    """Run a program of Python's under permissions that bind it, which they do not for root."""
+    command = [sys.executable, "-m", program, *arguments]
     if os.geteuid() == 0:
-        pytest.skip("root may write to read-only files")
+        if not (setpriv := shutil.which("setpriv")):
+            pytest.skip("root may write everywhere, and there is no setpriv to take that away")
+        command = [setpriv, "--bounding-set=-dac_override,-fowner", *command]
+    return checkout.run(*command)
+
+
+def test_hard_linked_checkpoint_is_not_overwritten(clone):
     clone.succeed("dvc", "config", "--local", "cache.type", "hardlink")
     clone.succeed("dvc", "checkout", "--relink")
     clone.configure("settings.imagenet_default.train.learning_rate", 0.2)
-    done = clone.snakemake("checkpoints")
-    assert_told(done, "Write-protected output files for rule train_model", CHECKPOINT)
+    done = as_ordinary_user(clone, "snakemake", "checkpoints", "--cores", "1")
+    assert_told(done, "Write-protected output files for rule train_model", "model.safetensors")
     assert cached(clone, CHECKPOINT).samefile(clone.folder / CHECKPOINT)
+
+
+def test_read_only_cache_is_told_and_what_was_made_is_kept(clone):
+    clone.configure("settings.imagenet_default.train.learning_rate", 0.2)
+    clone.succeed("snakemake", "checkpoints", "--cores", "1")
+    cache = clone.folder / ".dvc/cache/files/md5"
+    folders = [cache, *(folder for folder in cache.iterdir() if folder.is_dir())]
+    for folder in folders:
+        folder.chmod(0o555)
+    done = as_ordinary_user(clone, "dvc", "commit", "--force", "checkpoints")
+    for folder in folders:
+        folder.chmod(0o755)
+    assert_told(done, "Permission denied", ".dvc/cache")
+    assert clone.expensive("checkpoints") == {}
+    clone.succeed("dvc", "commit", "--force", "checkpoints")
+    assert cached(clone, CHECKPOINT).exists()
 
 
 def test_retraining_beside_a_hard_linked_cache_leaves_the_cache_as_it_is(clone):

@@ -4,6 +4,7 @@ Steps are stand-ins (see stand_in.py); what decides whether they run is real.
 """
 
 import json
+import shutil
 import time
 
 import pytest
@@ -77,6 +78,13 @@ def test_deleted_metrics_cost_one_evaluation_with_one_checkpoint_pulled(origin, 
 def test_order_of_file_times_makes_nothing_expensive(pulled):
     touch_in_random_order(pulled.folder)
     assert pulled.expensive("paper") == {}
+
+
+def test_valid_artefacts_with_new_dates_make_no_figure_or_table_anew(made):
+    shutil.rmtree(made.folder / ".snakemake/metadata")  # it has their checksums
+    for path in (made.folder / "results/tiny").rglob("*.*"):
+        path.touch()
+    assert made.planned("paper").keys() <= {"paper"}
 
 
 def test_changed_learning_rate_retrains_every_run_that_uses_it(made):
