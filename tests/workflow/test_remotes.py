@@ -2,9 +2,9 @@
 
 import os
 import shutil
-import sys
 import socket
 import subprocess
+import sys
 import urllib.request
 
 import pytest
