@@ -2,7 +2,6 @@
 
 import json
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,12 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from cgc import provenance
+from cgc.cli.options import AsJson, ConfigFiles
 from cgc.config import Config, load_config
 from cgc.errors import UserError
-
-ConfigFiles = Annotated[
-    list[Path] | None, typer.Option("--configfile", help="a preset, e.g. config/presets/paper.yaml")
-]
 
 
 def spec(
@@ -34,7 +30,7 @@ def spec(
 
 def status(
     configfile: ConfigFiles = None,
-    as_json: Annotated[bool, typer.Option("--json", help="one JSON object on stdout")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List every artefact of a preset: valid, stale (and why) or missing."""
     config = load_config(configfile or [])
