@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from cgc.cli import artefacts, doctor, publish, steps
+from cgc.cli import archive, artefacts, doctor, publish, steps
 from cgc.errors import UserError
 
 app = typer.Typer(
@@ -13,7 +13,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for step in (*steps.ALL, *publish.ALL, *artefacts.ALL, *doctor.ALL):
+for step in (*steps.ALL, *publish.ALL, *artefacts.ALL, *doctor.ALL, *archive.ALL):
     app.command()(step)
 
 

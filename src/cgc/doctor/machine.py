@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from cgc.config import Execution
 from cgc.doctor.findings import Finding, State
 from cgc.doctor.probe import Probe
-from cgc.job import git_commit
+from cgc.provenance.job import git_commit
 
 GIGABYTE = 10**9
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")

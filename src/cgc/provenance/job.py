@@ -15,6 +15,7 @@ from cgc.config import Execution
 from cgc.errors import UserError
 from cgc.files import read_json, write_json
 from cgc.provenance import Artefact, artefact, read_provenance
+from cgc.provenance.manifest import archive_commit
 from cgc.provenance.source_code import SOURCE
 
 
@@ -118,7 +119,9 @@ def environment() -> dict[str, Any]:
 
 
 def git_commit() -> str | None:
-    """Return the commit, with `-dirty` when tracked files were changed; None outside git.
+    """Return the commit, with `-dirty` when tracked files were changed.
+
+    In an unpacked archive it is the archive's, see `archive_commit`; elsewhere outside git, None.
 
     Results that git tracks do not count: the workflow itself changes them.
     """
@@ -127,7 +130,8 @@ def git_commit() -> str | None:
         changed = _git("status", "--porcelain", "--untracked-files=no", "--", ":/", *MADE)
         return _git("rev-parse", "--short=12", "HEAD") + ("-dirty" if changed else "")
     except (OSError, subprocess.CalledProcessError):
-        return None  # an unpacked archive, or a repository around it that is not this one
+        # no repository, or one around it that is not this one
+        return archive_commit(SOURCE.parents[1])
 
 
 MADE = (":(top,exclude)data", ":(top,exclude)results", ":(top,exclude)dvc.lock")

@@ -1,0 +1,175 @@
+"""The archive that is deposited: code, configuration, reference results, and what lists them all.
+
+It holds what git tracks, the prepared data and checkpoints of the default preset, and its figures
+and tables: so whoever unpacks it makes any of these without training. The same checkout gives the
+same bytes. `uv.lock` is no part of it: it names download hosts, and pyproject.toml has all pins.
+"""
+
+import gzip
+import hashlib
+import os
+import subprocess
+import tarfile
+from collections.abc import Iterable
+from io import BytesIO
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cgc import __version__, provenance
+from cgc.config import Config
+from cgc.errors import UserError
+from cgc.files import json_text, whole_file
+from cgc.paths import RESULTS
+from cgc.provenance.job import git_commit
+from cgc.provenance.manifest import MANIFEST
+from cgc.provenance.publication import read_record
+from cgc.provenance.recipes import config_hash
+from cgc.provenance.verification import differences
+from cgc.report.targets import targets
+
+NAME = f"cgc-artifact-{__version__}"
+SUFFIX = ".tar.gz"
+MAKE_ALL = "make them with `snakemake --cores 2 all`"
+CODE = ("src", "config", "workflow", "Snakefile", "tools", "tests")
+
+
+class Archive(NamedTuple):
+    """What was written."""
+
+    path: Path
+    num_files: int
+    num_bytes: int
+    commit: str
+
+
+def make_archive(path: Path, config: Config, *, allow_dirty: bool = False) -> Archive:
+    """Write the archive of this checkout.
+
+    Args:
+        path: of the archive, ending in .tar.gz; must not be there yet.
+        config: of the preset whose results go in.
+        allow_dirty: take changed files too, and record the commit as dirty.
+
+    Raises:
+        UserError: this is no git checkout or a changed one, a result is missing, stale, of another
+            preset or not what was recorded, or the archive cannot be written.
+    """
+    _check_target(path)
+    commit = _commit(allow_dirty)
+    names = sorted({*_tracked(), *_results(config)})
+    entries = [_Entry.of(Path(name)) for name in names]
+    about: dict[str, Any] = {"name": NAME, "version": __version__, "commit": commit}
+    about |= {"preset": config.label}
+    about["files"] = {entry.name: entry.sha256 for entry in entries if not entry.target}
+    about["links"] = {entry.name: entry.target for entry in entries if entry.target}
+    entries.insert(0, _Entry(MANIFEST, json_text(about).encode()))
+    _write(path, entries, int(_git("log", "-1", "--format=%ct")))
+    return Archive(path, len(entries), path.stat().st_size, commit)
+
+
+def _check_target(path: Path) -> None:
+    if not path.name.endswith(SUFFIX):
+        raise UserError(f"{path} must end in {SUFFIX}: name it {path.with_suffix('')}{SUFFIX}")
+    if path.exists():
+        raise UserError(f"{path} is there already: remove it, or name another file")
+
+
+def _commit(allow_dirty: bool) -> str:
+    commit = git_commit()
+    if commit is None or commit.startswith("archive of"):
+        raise UserError("this is no git checkout: clone the repository and make the archive there")
+    untracked = _git("ls-files", "--others", "--exclude-standard", "--", *CODE).splitlines()
+    if untracked and not commit.endswith("-dirty"):
+        commit += "-dirty"
+    if commit.endswith("-dirty") and not allow_dirty:
+        changed = f"{untracked[0]} is not tracked" if untracked else "tracked files were changed"
+        raise UserError(f"{changed}: commit first, or say --allow-dirty, which is recorded")
+    return commit
+
+
+def _tracked() -> list[str]:
+    names = _git("ls-files", "-z").split("\0")
+    return [name for name in names if name and (os.path.lexists(name))]
+
+
+def _git(*arguments: str) -> str:
+    command = ("git", *arguments)
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def _results(config: Config) -> list[str]:
+    """Return the files of all artefacts, figures and tables; they must be valid and complete."""
+    if stale := provenance.stale(config):
+        first = next(iter(stale))
+        raise UserError(f"{len(stale)} artefacts are stale or missing, first {first}: {MAKE_ALL}")
+    records = [RESULTS / f"{name}.provenance.json" for name in targets(config)]
+    lacking = [path.name.split(".")[0] for path in records if not _is_of(path, config)]
+    if lacking:
+        told = f"results/ has not this preset ({config.label}) for {', '.join(lacking)}"
+        raise UserError(f"{told}: {MAKE_ALL}")
+    different, _ = differences([], config)
+    if different:
+        raise UserError(f"{different[0]}: make it anew, or restore it (`dvc checkout`, `git`)")
+    of_preset = [path for path in RESULTS.glob("*.provenance.json") if _is_of(path, config)]
+    published = [name for path in of_preset for name in (str(path), *read_record(path)["files"])]
+    made = [str(path) for each in provenance.artefacts(config) for path in each.paths()]
+    return [*published, *made]
+
+
+def _is_of(record: Path, config: Config) -> bool:
+    """Tell whether a figure or table was made, and from this very configuration."""
+    return record.exists() and read_record(record)["config"] == config_hash(config)
+
+
+class _Entry(NamedTuple):
+    """A file of the archive; a link when it has a target."""
+
+    name: str
+    content: bytes
+    target: str = ""
+    is_program: bool = False
+
+    @classmethod
+    def of(cls, path: Path) -> "_Entry":
+        if path.is_symlink():
+            return cls(path.as_posix(), b"", os.readlink(path))
+        return cls(path.as_posix(), path.read_bytes(), is_program=os.access(path, os.X_OK))
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.content).hexdigest()
+
+    def header(self, seconds: int) -> tarfile.TarInfo:
+        """Return what the archive says of it: nothing of this machine, of owners or of today."""
+        info = tarfile.TarInfo(f"{NAME}/{self.name}")
+        info.mtime, info.size = seconds, len(self.content)
+        info.mode = 0o755 if self.is_program else 0o644
+        if self.target:
+            info.type, info.linkname = tarfile.SYMTYPE, self.target
+        return info
+
+
+def _write(path: Path, entries: Iterable[_Entry], seconds: int) -> None:
+    try:
+        with (
+            whole_file(path) as temporary,
+            temporary.open("wb") as file,
+            gzip.GzipFile("", "wb", fileobj=file, mtime=seconds) as packed,
+            tarfile.open(fileobj=packed, mode="w") as tar,
+        ):
+            for entry in entries:
+                tar.addfile(entry.header(seconds), BytesIO(entry.content))
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be written ({error.strerror}): free room, or name a file elsewhere"
+        ) from error
+
+
+def default_path() -> Path:
+    """Return where the archive goes when nothing is said."""
+    return Path("dist") / f"{NAME}{SUFFIX}"
+
+
+def described(archive: Archive) -> dict[str, Any]:
+    """Return it for a script."""
+    return archive._asdict() | {"path": str(archive.path)}
