@@ -1,26 +1,78 @@
 """The command line: `cgc STEP --help` explains each step of the workflow."""
 
+import os
 import sys
+from typing import Annotated
 
 import typer
 
+from cgc import __version__
 from cgc.cli import archive, artefacts, doctor, publish, steps
+from cgc.cli.completion import complete_in_bash, is_asked_by_bash
 from cgc.errors import UserError
 
+INTERRUPTED = 130  # what a shell says of a program that Ctrl-C ended
+
+PANELS = {
+    "Steps that make artefacts (the workflow calls them)": steps.ALL,
+    "Figures and tables (the workflow calls them)": publish.ALL,
+    "Artefacts: what there is, and whether it is sound": (*artefacts.ALL, *archive.ALL),
+    "This machine": doctor.ALL,
+}
+
 app = typer.Typer(
-    help="Context-Gated Convolution: the steps from data to figures and tables, one command each.",
+    help="Context-Gated Convolution: from data to the figures and tables of the supplement. "
+    "`snakemake` runs the steps in order; here each can be run, looked at and checked by itself.",
+    epilog="Data goes to stdout, messages to stderr. Exit codes: 0 fine; 1 a problem that you can "
+    "mend, said in a line; 2 a wrong command line; 130 interrupted.",
     no_args_is_help=True,
+    rich_markup_mode="markdown",  # the lines of a paragraph become one
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for step in (*steps.ALL, *publish.ALL, *artefacts.ALL, *doctor.ALL, *archive.ALL):
-    app.command()(step)
+for panel, commands in PANELS.items():
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
+
+
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        print(f"cgc {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", callback=_print_version, is_eager=True),
+    ] = False,
+) -> None:
+    pass
 
 
 def main() -> None:
     """Run the command line; a problem that the user can mend is one line on stderr."""
+    code = _run()
     try:
-        app()
+        sys.stdout.flush()
+    except BrokenPipeError:  # nobody reads on, as in `cgc status | head -1`: no error to tell of
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    sys.exit(code)
+
+
+def _run() -> int:
+    try:
+        complete_in_bash(app) if is_asked_by_bash() else app()
     except UserError as error:
         print(f"cgc: {error}", file=sys.stderr)
-        sys.exit(1)
+        return 1
+    except BrokenPipeError:
+        return 1
+    except SystemExit as done:
+        code = int(done.code or 0)
+        if code == INTERRUPTED:
+            print("cgc: interrupted", file=sys.stderr)
+        return code
+    return 0

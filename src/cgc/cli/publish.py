@@ -8,16 +8,20 @@ from typing import Annotated
 
 import typer
 
+from cgc.cli.completion import table_names
 from cgc.errors import UserError
 from cgc.paths import RESULTS
 from cgc.provenance import artefact, read_publication
 from cgc.provenance.publication import origin, publish_record
 
-Publication = Annotated[Path, typer.Argument(help="which preset; the workflow writes it")]
+Publication = Annotated[Path, typer.Argument(help="which preset; `cgc spec publication` writes it")]
 
 
 def plot_gate_matrix(publication: Publication) -> None:
-    """Draw Fig. 1, the gate matrix: PDF, PNG, and its numbers as CSV."""
+    """Draw Fig. 1, the gate matrix: PDF, PNG, and its numbers as CSV.
+
+    Example: cgc plot-gate-matrix $(cgc spec publication)
+    """
     from cgc.gates.measured import load_measured
     from cgc.report.gate_matrix import gate_matrix_caption, gate_matrix_figure, write_matrix_csv
     from cgc.report.style import FigureMetadata, save_figure
@@ -48,9 +52,17 @@ def plot_gate_matrix(publication: Publication) -> None:
 
 def make_table(
     publication: Publication,
-    name: Annotated[str, typer.Argument(help="of the table, e.g. table_video, or claims")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="of the table, e.g. table_video, or claims", autocompletion=table_names
+        ),
+    ],
 ) -> None:
-    """Make one table of the supplement, or the claims: CSV, Markdown, LaTeX."""
+    """Make one table of the supplement, or the claims: CSV, Markdown, LaTeX.
+
+    Example: cgc make-table $(cgc spec publication) table_video
+    """
     from cgc.report.table_files import write_table
     from cgc.report.tables import TABLES, table_caption
 

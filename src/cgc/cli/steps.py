@@ -6,6 +6,7 @@ provenance last. What computes is imported in the step that needs it: `cgc --hel
 PyTorch.
 """
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,13 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cgc import paths
+from cgc.cli.progress import counted, working
 from cgc.config import Clips, Evaluate, Train, Variant
 from cgc.files import write_json
 from cgc.provenance import job
 
 if TYPE_CHECKING:
     from torch import nn
-    from torch.utils.data import DataLoader
 
     from cgc.gates.record import GateRecord
 
@@ -27,21 +28,28 @@ Spec = Annotated[Path, typer.Argument(help="what to make; `cgc spec STAGE:KEY` w
 
 
 def prepare_data(spec: Spec) -> None:
-    """Prepare a data set: train.arrow, validation.arrow and dataset.json."""
+    """Prepare a data set: train.arrow, validation.arrow and dataset.json.
+
+    Example: cgc prepare-data $(cgc spec prepare_data:digits)
+    """
     from cgc.data.prepare import prepare
 
     this = job.start(spec, "prepare_data")
-    prepare(
-        this.spec["dataset"],
-        Path(this.spec["data_root"]),
-        this.made.folder,
-        max_images=this.settings["max_images"],
-    )
+    with working(f"preparing {this.made.key}"):
+        prepare(
+            this.spec["dataset"],
+            Path(this.spec["data_root"]),
+            this.made.folder,
+            max_images=this.settings["max_images"],
+        )
     this.finish()
 
 
 def train_model(spec: Spec) -> None:
-    """Train one network; interrupted, it continues after the last finished epoch."""
+    """Train one network; interrupted, it continues after the last finished epoch.
+
+    Example: cgc train-model $(cgc spec train_model:imagenet_default/cgc/seed0)
+    """
     from cgc.train.run import train_run
 
     this = job.start(spec, "train_model")
@@ -65,7 +73,10 @@ def train_model(spec: Spec) -> None:
 
 
 def evaluate_model(spec: Spec) -> None:
-    """Evaluate a trained network on the validation set: metrics.json."""
+    """Evaluate a trained network on the validation set: metrics.json.
+
+    Example: cgc evaluate-model $(cgc spec evaluate_model:imagenet_default/cgc/seed0)
+    """
     from cgc.evaluate import evaluate_clip_model
     from cgc.evaluate import evaluate_model as evaluate
     from cgc.models.weights import load_model
@@ -83,7 +94,10 @@ def evaluate_model(spec: Spec) -> None:
 
 
 def record_gates(spec: Spec) -> None:
-    """Record the gate logits of a trained network's last gated layer, for every image (A.1)."""
+    """Record the gate logits of a trained network's last gated layer, for every image (A.1).
+
+    Example: cgc record-gates $(cgc spec record_gates:imagenet_default/cgc/seed0)
+    """
     from cgc.gates.record import gate_layers, save_record
     from cgc.models.weights import load_model
 
@@ -96,36 +110,45 @@ def record_gates(spec: Spec) -> None:
 
 
 def measure_gates(spec: Spec) -> None:
-    """Measure the distances between and within the classes' modulated kernels (A.1)."""
+    """Measure the distances between and within the classes' modulated kernels (A.1).
+
+    Example: cgc measure-gates $(cgc spec measure_gates:imagenet_default/cgc/seed0)
+    """
     from cgc.gates.measured import MeasuredGates, save_measured
     from cgc.gates.record import load_record
 
     this = job.start(spec, "measure_gates")
     record = load_record(this.inputs["record_gates"].folder / "gates.safetensors")
-    measured = MeasuredGates(record.layer, record.classes, record.distances())
+    with working(f"measuring the gates of {len(record.labels)} images"):
+        measured = MeasuredGates(record.layer, record.classes, record.distances())
     save_measured(this.output("gate_distances.safetensors"), measured)
     this.finish()
 
 
 def measure_all_gates(spec: Spec) -> None:
-    """Measure the share of A.1 for every gated layer, trained and untrained (beyond the paper)."""
-    from cgc.gates.record import gate_layers
-    from cgc.gates.shares import gate_shares
+    """Measure the share of A.1 for every gated layer, trained and untrained (beyond the paper).
+
+    Example: cgc measure-all-gates $(cgc spec measure_all_gates:imagenet_default/cgc/seed0)
+    """
     from cgc.models.weights import load_model
 
     this = job.start(spec, "measure_all_gates")
     trained, architecture = load_model(this.inputs["train_model"].folder / "model.safetensors")
-    shares = {
-        name: gate_shares(
-            _records(this, model, list(gate_layers(model))),
-            repeats=this.settings["repeats"],
-            max_images=this.settings["max_images"],
-            seed=0,
-        )
-        for name, model in (("trained", trained), ("untrained", architecture.build()))
-    }
+    networks = {"trained": trained, "untrained": architecture.build()}
+    shares = {name: _shares(this, model, name) for name, model in networks.items()}
     write_json(this.output("gate_shares.json"), shares)
     this.finish()
+
+
+def _shares(this: job.Job, model: "nn.Module", name: str) -> list[dict[str, Any]]:
+    """Measure the share of every gated layer of a network, whose records are then let go."""
+    from cgc.gates.record import gate_layers
+    from cgc.gates.shares import gate_shares
+
+    records = _records(this, model, list(gate_layers(model)))
+    options = {option: this.settings[option] for option in ("repeats", "max_images")}
+    layers = counted(records.items(), len(records), f"measuring the {name} network (layers)")
+    return [gate_shares({layer: record}, seed=0, **options)[0] for layer, record in layers]
 
 
 def _records(this: job.Job, model: "nn.Module", layers: list[str]) -> dict[str, "GateRecord"]:
@@ -140,20 +163,19 @@ def _records(this: job.Job, model: "nn.Module", layers: list[str]) -> dict[str, 
     return record_gates(model, batches, layers, classes=classes, device=this.execution.device())
 
 
-def _validation_batches(
-    this: job.Job, frames: int | None = None, **views: int
-) -> "DataLoader[Any]":
-    """Return the validation set of a job as its settings evaluate it, or clips of `frames`."""
+def _validation_batches(this: job.Job, frames: int | None = None, **views: int) -> Iterator[Any]:
+    """Yield the validation set of a job as its settings evaluate it, or clips of `frames`."""
     from cgc.data.batches import validation_batches
 
     clips = _clips(this)
-    return validation_batches(
+    batches = validation_batches(
         this.inputs["prepare_data"].folder,
         Evaluate(**this.settings["evaluate"]),
         clips.model_copy(update={"frames": frames}) if clips and frames else clips,
         workers=this.execution.workers,
         **views,
     )
+    return counted(batches, len(batches), f"{this.made} (batches)")
 
 
 def _clips(this: job.Job) -> Clips | None:

@@ -4,7 +4,7 @@
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from cgc.config import Config
@@ -22,13 +22,19 @@ from cgc.provenance import (
 from cgc.provenance.publication import read_record, with_upstream
 
 
-def differences(names: Iterable[str], config: Config) -> tuple[list[str], int]:
+def differences(
+    names: Iterable[str],
+    config: Config,
+    *,
+    watched: Callable[[list[Artefact]], Iterable[Artefact]] = iter,
+) -> tuple[list[str], int]:
     """Read what is named and everything upstream, and compare it with what is recorded.
 
     Args:
         names: files in results/, files of artefacts, or `stage:key`; none for every artefact and
             every published file of the preset that has a record.
         config: of the preset.
+        watched: passes the artefacts on one by one, and may show how many were read.
 
     Returns:
         what differs, a line each, and the number of artefacts that were read.
@@ -40,7 +46,7 @@ def differences(names: Iterable[str], config: Config) -> tuple[list[str], int]:
     told = [line for record in records for line in _published(record)]
     made += [source for record in records for source in _sources(record)]
     checked = with_upstream(made)
-    return told + [line for each in checked for line in _artefact(each)], len(checked)
+    return told + [line for each in watched(checked) for line in _artefact(each)], len(checked)
 
 
 def _everything(config: Config) -> tuple[list[Path], list[Artefact]]:

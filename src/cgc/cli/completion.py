@@ -1,0 +1,67 @@
+"""What the shell offers when a word is completed; quick, so without PyTorch.
+
+`cgc --install-completion` sets it up for bash, zsh, fish and PowerShell.
+"""
+
+import os
+from collections.abc import Callable
+from contextlib import redirect_stdout, suppress
+from io import StringIO
+from pathlib import Path
+
+import typer
+
+from cgc import provenance
+from cgc.config import load_config
+from cgc.errors import UserError
+
+
+def preset_files(incomplete: str) -> list[str]:
+    """Return the presets of this repository."""
+    return [str(path) for path in sorted(Path("config/presets").glob("*.yaml"))]
+
+
+def artefact_names(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Return the artefacts of the preset that the command line names so far."""
+    with suppress(UserError):  # no checkout, or a preset with a mistake: nothing to offer
+        config = load_config(ctx.params.get("configfile") or [])
+        return [str(made) for made in provenance.artefacts(config)]
+    return []
+
+
+def artefact_and_stage_names(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Return the stages too, which stand for all their artefacts."""
+    return [*provenance.STAGES, *artefact_names(ctx, incomplete)]
+
+
+def spec_names(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Return what a file can be written for."""
+    return ["publication", *artefact_names(ctx, incomplete)]
+
+
+def table_names(incomplete: str) -> list[str]:
+    """Return the tables that there are."""
+    from cgc.report.tables import TABLES
+
+    return list(TABLES)
+
+
+def is_asked_by_bash() -> bool:
+    """Tell whether bash asks for completions."""
+    return os.environ.get("_CGC_COMPLETE") == "complete_bash"
+
+
+def complete_in_bash(app: Callable[[], object]) -> None:
+    """Answer bash, for which a colon ends a word: `train_model:cgc` are three to it.
+
+    The words are put together again for `app`, and what stands before the last colon is taken off
+    its answers, since bash adds them to what comes after it.
+    """
+    words = os.environ["COMP_WORDS"].split("\n")[: int(os.environ["COMP_CWORD"]) + 1]
+    joined = "\n".join(words).replace("\n:\n", ":").replace("\n:", ":").split("\n")
+    os.environ |= {"COMP_WORDS": "\n".join(joined), "COMP_CWORD": str(len(joined) - 1)}
+    answer, before = StringIO(), joined[-1].rpartition(":")
+    with redirect_stdout(answer), suppress(SystemExit):
+        app()
+    for line in filter(None, answer.getvalue().splitlines()):
+        print(line.removeprefix(f"{before[0]}{before[1]}"))

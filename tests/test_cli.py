@@ -1,0 +1,242 @@
+"""The command line: help with examples, exit codes, data on stdout, messages on stderr."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from artefact_samples import ROOT, RUN, make_chain, narrowed_config, work_in
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from cgc import __version__, provenance
+from cgc.cli import PANELS, app, main, progress
+from cgc.config import load_config
+from cgc.report.tables import TABLES
+
+COMMANDS = get_command(app).commands
+EXAMPLES = {
+    name: re.findall(r"Example: (cgc .+)", " ".join(command.help.split("\n")))
+    for name, command in COMMANDS.items()
+}
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, arguments)
+
+
+@pytest.fixture
+def cgc(monkeypatch, capsys):
+    """Runs `cgc` from its entry point, in the repository; returns code, stdout and stderr."""
+
+    def call(*arguments, **variables):
+        monkeypatch.chdir(ROOT)
+        monkeypatch.setattr(sys, "argv", ["cgc", *arguments])
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(SystemExit) as done:
+            main()
+        return (done.value.code, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+    work_in(tmp_path, monkeypatch)
+    return narrowed_config()
+
+
+# Help.
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_has_an_example_of(name):
+    (example,) = EXAMPLES[name]
+    assert example.startswith(f"cgc {name}")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_example_names_things_that_are_there(name):
+    (example,) = EXAMPLES[name]
+    known = {str(made) for made in provenance.artefacts(load_config([ROOT / "config/config.yaml"]))}
+    known |= {"publication", *TABLES, *provenance.STAGES}
+    words = re.sub(r"[$()]", " ", example).split()
+    files = [word for word in words if word.startswith("config/")]
+    assert all((ROOT / file).exists() for file in files)
+    named = [word for word in words if "_" in word and "/fig1" not in word]
+    assert set(named) - set(files) <= known
+    called = re.findall(r"cgc ([a-z-]+)", example)
+    assert set(called) <= set(COMMANDS)
+
+
+def test_help_shows_every_command_in_one_group():
+    told = run("--help").stdout
+    assert all(panel in told for panel in PANELS)
+    assert sorted(COMMANDS) == sorted(
+        command.__name__.replace("_", "-") for commands in PANELS.values() for command in commands
+    )
+
+
+def test_help_says_what_the_exit_codes_mean():
+    assert "0 fine; 1 a problem that you can mend" in " ".join(run("--help").stdout.split())
+
+
+def test_version_is_printed():
+    assert run("--version").stdout == f"cgc {__version__}\n"
+
+
+# Exit codes, stdout and stderr.
+
+
+def test_mistyped_command_is_wrong_usage_and_gets_a_suggestion():
+    done = run("statsu")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "Did you mean 'status'?" in done.stderr
+
+
+def test_problem_of_the_user_is_one_line_on_stderr(cgc):
+    told = "cgc: nowhere.yaml cannot be read (No such file or directory)\n"
+    assert cgc("status", "--configfile", "nowhere.yaml") == (1, "", told)
+
+
+def test_interrupted_command_says_so_in_one_line():
+    code = (
+        "import os, signal, cgc.cli as cli\n"
+        "cli.artefacts.load_config = lambda files: os.kill(os.getpid(), signal.SIGINT)\n"
+        "cli.main()\n"
+    )
+    command = [sys.executable, "-c", code, "status"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (
+        128 + signal.SIGINT,
+        "",
+        "cgc: interrupted\n",
+    )
+
+
+@pytest.mark.parametrize("options", [["status"], ["--help"]])
+def test_closed_pipe_is_no_error_to_tell_of(options):
+    code = "import sys, runpy; sys.stdin.read(); from cgc.cli import main; main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *options],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    process.stdout.close()  # before anything is written
+    process.stdin.close()
+    assert process.stderr.read() == ""
+    assert process.wait() == 1
+
+
+# JSON for scripts.
+
+
+def test_verify_tells_a_script_what_differs(config):
+    made = make_chain(config)["train_model"]
+    assert json.loads(run("verify", str(made), "--json").stdout) == {
+        "different": [],
+        "num_artefacts": 2,
+    }
+    (made.folder / "model.safetensors").write_bytes(b"other")
+    done = run("verify", str(made), "--json")
+    assert done.exit_code == 1
+    assert "model.safetensors is not the file" in json.loads(done.stdout)["different"][0]
+
+
+def test_accept_tells_a_script_what_was_accepted(config):
+    made = make_chain(config)["train_model"]
+    recorded = json.loads(made.provenance.read_text())
+    recorded["code"]["train/loop.py"] = "before"
+    recorded["fingerprint"] = provenance.fingerprint(recorded)
+    made.provenance.write_text(json.dumps(recorded))
+    accepted = json.loads(run("accept", str(made), "--json").stdout)
+    assert accepted == {str(made): "code changed: train/loop.py"}
+    assert json.loads(run("accept", str(made), "--json").stdout) == {}
+
+
+def test_spec_of_the_publication_is_what_tables_are_made_from(config):
+    path = Path(run("spec", "publication").stdout.strip())
+    assert provenance.read_publication(path).settings == load_config().settings
+
+
+# Completion.
+
+
+@pytest.fixture
+def completed_in_bash(cgc):
+    """Returns what bash is offered for the last word; words are as bash splits them."""
+
+    def ask(*words):
+        asked = {"COMP_WORDS": "\n".join(words), "COMP_CWORD": str(len(words) - 1)}
+        code, offered, told = cgc(_CGC_COMPLETE="complete_bash", **asked)
+        assert (code, told) == (0, "")
+        return offered.splitlines()
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (["spec", "prep"], "prepare_data:digits"),
+        (["verify", "train_model", ":", "imagenet_default/c"], RUN),
+        (["verify", "evaluate_model", ":"], RUN),
+        (["accept", "record"], "record_gates"),
+        (["make-table", "a_file", "table_v"], "table_video"),
+        (["status", "--configfile", ""], "config/presets/paper.yaml"),
+        (
+            ["spec", "--configfile", "config/presets/cifar10.yaml", "prepare"],
+            "prepare_data:cifar10",
+        ),
+    ],
+)
+def test_bash_is_offered(completed_in_bash, words, offered):
+    assert offered in completed_in_bash("cgc", *words)
+
+
+def test_zsh_is_offered_whole_names(cgc):
+    asked = {"_CGC_COMPLETE": "complete_zsh", "_TYPER_COMPLETE_ARGS": "cgc spec prepare_data:"}
+    assert r"prepare_data\\:digits" in cgc(**asked)[1]
+
+
+def test_broken_preset_offers_nothing_and_tells_nothing(tmp_path, completed_in_bash):
+    (tmp_path / "broken.yaml").write_text("preset: 3")
+    broken = str(tmp_path / "broken.yaml")
+    assert completed_in_bash("cgc", "spec", "--configfile", broken, "prepare") == []
+
+
+# Progress.
+
+
+def test_items_pass_the_display_unchanged():
+    assert list(progress.counted(iter("abc"), 3, "letters")) == ["a", "b", "c"]
+
+
+def test_log_gets_a_line_now_and_then(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.0)
+    list(progress.counted("ab", 2, "letters"))
+    assert capsys.readouterr() == ("", "letters: 1 of 2\nletters: 2 of 2\n")
+
+
+def test_log_of_a_short_step_gets_no_line(capsys):
+    list(progress.counted("ab", 2, "letters"))
+    assert capsys.readouterr() == ("", "")
+
+
+def test_terminal_gets_a_bar_on_stderr_only(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    assert list(progress.counted("ab", 2, "letters")) == ["a", "b"]
+    with progress.working("thinking"):
+        pass
+    out, told = capsys.readouterr()
+    assert out == ""
+    assert "letters" in told
+    assert "thinking" in told
