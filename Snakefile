@@ -1,7 +1,7 @@
 # From data to the figures and tables of the CGC supplement.
 #
 #   snakemake --cores 8 results/fig1_gate_matrix.pdf                      the tiny preset
-#   snakemake --cores 8 --configfile config/presets/cifar10.yaml ...      another one
+#   snakemake --cores 8 ... --configfile config/presets/cifar10.yaml      another one
 #
 # One rule file per phase; no science here: every rule calls `cgc`, whose steps have the rules' names.
 
