@@ -6,6 +6,7 @@ Commands with the same configuration share a dry run of all their targets.
 
 from argparse import ArgumentParser, Namespace
 from collections import defaultdict
+from functools import cache
 
 import pytest
 from checkout import Checkout
@@ -52,6 +53,12 @@ def empty_checkout(tmp_path_factory):
     return checkout
 
 
+@pytest.fixture(scope="module")
+def plan(empty_checkout):
+    """How many jobs of each rule Snakemake plans for some arguments; each is asked once."""
+    return cache(empty_checkout.planned)
+
+
 @pytest.mark.parametrize(
     ("options", "targets"),
     [
@@ -59,17 +66,14 @@ def empty_checkout(tmp_path_factory):
         for options, targets in targets_by_options().items()
     ],
 )
-def test_commands_plan_jobs(empty_checkout, options, targets):
+def test_commands_plan_jobs(plan, options, targets):
     if not options:
         targets = sorted({*targets, *published_files()})
-    planned = empty_checkout.planned(*targets, *options)
-    assert planned["train_model"] > 0
+    assert plan(*targets, *options)["train_model"] > 0
 
 
-def test_added_variant_plans_its_rows_and_no_others(empty_checkout):
-    planned = empty_checkout.planned(
-        "results/table_cifar10_ablation.csv", "--configfile", "more_variants.yaml"
-    )
+def test_added_variant_plans_its_rows_and_no_others(plan):
+    planned = plan("results/table_cifar10_ablation.csv", "--configfile", "more_variants.yaml")
     assert planned["train_model"] == 3 * 3  # plain, cgc and the new one; 3 seeds
 
 

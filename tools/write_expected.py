@@ -1,0 +1,63 @@
+"""Write the numbers to expect, and how far they may vary, into docs/artifact_appendix.md.
+
+Run it when a test says so, after the tiny preset's results were made anew:
+
+    uv run tools/write_expected.py
+
+Each row of the table names the files that its number comes from; the page says how the allowed
+variation follows. That of Fig. 1 was measured by hand and stays as it is.
+"""
+
+import json
+import re
+from math import sqrt
+from pathlib import Path
+from statistics import fmean, stdev
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs/artifact_appendix.md"
+RUNS = ROOT / "results/tiny/runs"
+ROW = re.compile(r"^\| (.+) \| [\d.]+ \| ± ([\d.]+) \| `(\S+)` \|$", re.MULTILINE)
+
+
+def scores(pattern: str) -> list[float]:
+    """Return what the files of a pattern say, in %: top-1, or the share in the last gated layer."""
+    contents = [json.loads(file.read_text()) for file in sorted(RUNS.glob(pattern))]
+    if not contents:
+        raise SystemExit(f"{RUNS.relative_to(ROOT)}/{pattern} is missing: run `snakemake all`")
+    if pattern.endswith("gate_shares.json"):
+        return [100 * content["trained"][-1]["share"] for content in contents]
+    return [content["top1_percent"] for content in contents]
+
+
+def largest_deviation() -> float:
+    """Return the largest standard deviation over the seeds of a variant, in percentage points."""
+    variants = sorted((RUNS / "cifar10_ablation").iterdir())
+    return max(stdev(scores(f"cifar10_ablation/{each.name}/*/metrics.json")) for each in variants)
+
+
+def allowed(pattern: str, before: str) -> str:
+    """Return how far a number may be from the expected one, in percentage points."""
+    if pattern.endswith("gate_shares.json"):
+        return before
+    values = scores(pattern)
+    if pattern.startswith("p3d_a_video"):
+        share = fmean(values) / 100
+        num_clips = json.loads((RUNS / pattern).read_text())["num_images"]
+        return f"{300 * sqrt(share * (1 - share) / num_clips):.1f}"
+    return f"{3 * largest_deviation() / sqrt(len(values)):.1f}"
+
+
+def with_numbers(text: str) -> str:
+    """Return the page with the numbers of the runs that are there."""
+
+    def row(found: re.Match[str]) -> str:
+        name, before, pattern = found.groups()
+        number, variation = fmean(scores(pattern)), allowed(pattern, before)
+        return f"| {name} | {number:.2f} | ± {variation} | `{pattern}` |"
+
+    return ROW.sub(row, text)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(with_numbers(PAGE.read_text()))
