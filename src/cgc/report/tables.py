@@ -3,23 +3,22 @@
 Every number stands beside the preset, the device and `n`, the number of runs behind it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 import pandas as pd
 
-from cgc.config import Config, Run
-from cgc.provenance import Artefact, artefact, parse_run
+from cgc.config import Config
 from cgc.provenance.publication import origin
 from cgc.report.accuracy_tables import ABLATION, VIDEO, ablation_table, accuracy_table, video_table
 from cgc.report.layer_tables import gates_table, p3d_architecture_table
-from cgc.report.scores import valid_artefact
+from cgc.report.published import Published
 from cgc.report.settings_table import settings_table
 
 
 @dataclass(frozen=True)
-class Table:
+class Table(Published):
     """A table that is published in results/.
 
     Attributes:
@@ -33,21 +32,6 @@ class Table:
     caption: str
     settings: str | None = None
     stages: tuple[str, ...] = ()
-
-    def sources(self, config: Config) -> list[Artefact]:
-        """Return the artefacts that must be made for the table, without runs left out."""
-        return self._artefacts(config, config.runs())
-
-    def shown(self, config: Config) -> list[Artefact]:
-        """Return the artefacts whose numbers it shows, those of valid runs left out as well."""
-        made = self._artefacts(config, config.all_runs())
-        return [source for source in made if valid_artefact(source.stage, source.key, config)]
-
-    def _artefacts(self, config: Config, runs: Iterable[Run]) -> list[Artefact]:
-        if self.settings is None:
-            runs = [parse_run(config.gates.run, config)]
-        keys = [str(run) for run in runs if run.setting.startswith(self.settings or "")]
-        return [artefact(stage, key, config.label) for stage in self.stages for key in keys]
 
 
 def _claims(config: Config) -> pd.DataFrame:
@@ -104,11 +88,7 @@ TABLES = {
 
 def tables_of(config: Config) -> list[str]:
     """Return the tables whose settings the preset has."""
-    return [
-        name
-        for name, table in TABLES.items()
-        if any(setting.startswith(table.settings or "") for setting in config.settings)
-    ]
+    return [name for name, table in TABLES.items() if table.concerns(config)]
 
 
 def table_caption(table: Table, config: Config) -> str:

@@ -1,0 +1,101 @@
+"""The figures of the supplement and of its notebooks: titles, captions, and what they are made of.
+
+Fig. 1 is the supplement's own (A.1); the others show more of the same results, a notebook each.
+"""
+
+from dataclasses import dataclass
+
+from cgc.config import Config
+from cgc.report.accuracy_tables import ABLATION, VIDEO
+from cgc.report.published import Published
+
+
+@dataclass(frozen=True)
+class FigureInfo(Published):
+    """A figure that is published in results/, as PDF and PNG.
+
+    Attributes:
+        title: what it shows, in a few words.
+        caption: what it shows, in one or two sentences.
+        alt_text: what one sees, for those who cannot.
+        settings: prefix of the settings it is about; None for the analysed run and for all.
+        stages: make the artefacts of a run that it shows.
+    """
+
+    title: str
+    caption: str
+    alt_text: str
+    settings: str | None = None
+    stages: tuple[str, ...] = ()
+
+
+FIGURES = {
+    "fig1_gate_matrix": FigureInfo(
+        "Gate matrix",
+        "Fig. 1 of the supplement: distance between the centres of two classes minus the mean "
+        "distance to the first centre, for the modulated kernels of the last gated layer.",
+        "A square heat map, a row and a column for each class, its diagonal empty. Blue cells are "
+        "class pairs that lie further apart than the first class is wide, orange cells the others.",
+        stages=("measure_gates",),
+    ),
+    "fig_gate_matrix_explorer": FigureInfo(
+        "Gate matrix, sorted",
+        "Fig. 1 with similar classes side by side, its most confused part enlarged, and the class "
+        "pairs whose modulated kernels are separated least and most.",
+        "Left, the heat map of Fig. 1 with similar classes side by side and a framed block on the "
+        "diagonal; right, that block enlarged, and bars for the class pairs with the smallest and "
+        "the largest difference.",
+        stages=("measure_gates",),
+    ),
+    "fig_gate_shares": FigureInfo(
+        "Separated class pairs by depth",
+        "Share of ordered class pairs that are further apart than the first class is wide, in "
+        "every gated layer: with its bootstrap interval, against shuffled labels and against the "
+        "network before training.",
+        "A line of points with error bars, one for each gated layer from input to output: the "
+        "trained network. A grey band is what shuffled labels give, open squares are the untrained "
+        "network, and a dotted line marks the supplement's 93.99 %.",
+        stages=("measure_all_gates",),
+    ),
+    "fig_cifar10_ablation": FigureInfo(
+        "CIFAR-10 ablation",
+        "Top-1 accuracy of every variant of the ablation: each seed, the mean, and the 95 % "
+        "interval of the mean.",
+        "A row for each variant: small open circles for the seeds, a filled diamond with a "
+        "horizontal bar for the mean and its interval, and a dashed vertical line at CGC's mean.",
+        settings=ABLATION,
+        stages=("evaluate_model",),
+    ),
+    "fig_schedules": FigureInfo(
+        "Learning-rate schedules",
+        "Learning rate of every iteration as training sets it: of the network's own layers, and "
+        "of CGC's extra ones.",
+        "A panel for each training setting, learning rate against epochs on a logarithmic axis. "
+        "A solid line, the network's own layers, goes down in steps or along a cosine; a dashed "
+        "line of the same shape below it is CGC's extra layers.",
+    ),
+    "fig_training_curves": FigureInfo(
+        "Training curves",
+        "Top-1 accuracy on the validation set after every epoch of every run; a thin line for a "
+        "seed, a thick one for the mean.",
+        "A panel for each training setting, accuracy against epochs; lines of different colours, "
+        "dashes and markers are the variants.",
+        settings="",
+        stages=("evaluate_model",),  # whose training left the curve
+    ),
+    "fig_p3d_a": FigureInfo(
+        "P3D-A in time",
+        "P3D-A (A.3): how many frames a position of each stage sees, and the accuracy when only "
+        "some frames of a clip are shown, for plain and context-gated networks and for one "
+        "without temporal convolutions.",
+        "Left, a bar for each stage from input to output, the frames that it sees, with a dashed "
+        "line at the clip's length. Right, a line for each network, accuracy against frames shown.",
+        settings=VIDEO,
+        stages=("evaluate_model",),
+    ),
+}
+
+
+def figures_of(config: Config) -> list[str]:
+    """Return the figures whose settings the preset has."""
+    return [name for name, figure in FIGURES.items() if figure.concerns(config)]

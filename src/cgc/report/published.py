@@ -1,0 +1,38 @@
+"""What figures and tables have in common: which artefacts they need, and which they show."""
+
+from collections.abc import Iterable
+
+from cgc.config import Config, Run
+from cgc.provenance import Artefact, artefact, parse_run
+from cgc.report.scores import valid_artefact
+
+
+class Published:
+    """Something in results/ that is made from the artefacts of a preset.
+
+    Attributes:
+        settings: prefix of the settings it is about; None for the analysed run and for all.
+        stages: make the artefacts of a run that it shows.
+    """
+
+    settings: str | None
+    stages: tuple[str, ...]
+
+    def sources(self, config: Config) -> list[Artefact]:
+        """Return the artefacts that must be made for it, without runs left out."""
+        return self._artefacts(config, config.runs())
+
+    def shown(self, config: Config) -> list[Artefact]:
+        """Return the artefacts whose numbers it shows, those of valid runs left out as well."""
+        made = self._artefacts(config, config.all_runs())
+        return [source for source in made if valid_artefact(source.stage, source.key, config)]
+
+    def concerns(self, config: Config) -> bool:
+        """Tell whether the preset has a setting that it is about."""
+        return any(setting.startswith(self.settings or "") for setting in config.settings)
+
+    def _artefacts(self, config: Config, runs: Iterable[Run]) -> list[Artefact]:
+        if self.settings is None:
+            runs = [parse_run(config.gates.run, config)]
+        keys = [str(run) for run in runs if run.setting.startswith(self.settings or "")]
+        return [artefact(stage, key, config.label) for stage in self.stages for key in keys]
