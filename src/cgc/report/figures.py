@@ -59,8 +59,8 @@ FIGURES = {
     ),
     "fig_cifar10_ablation": FigureInfo(
         "CIFAR-10 ablation",
-        "Top-1 accuracy of every variant of the ablation: each seed, the mean, and the 95 % "
-        "interval of the mean.",
+        "Top-1 accuracy of every variant of the ablation: each seed, the mean, and its 95 % "
+        "interval (Student's t). The dashed line is CGC's mean.",
         "A row for each variant: small open circles for the seeds, a filled diamond with a "
         "horizontal bar for the mean and its interval, and a dashed vertical line at CGC's mean.",
         settings=ABLATION,
@@ -69,7 +69,7 @@ FIGURES = {
     "fig_schedules": FigureInfo(
         "Learning-rate schedules",
         "Learning rate of every iteration as training sets it: of the network's own layers, and "
-        "of CGC's extra ones.",
+        "of CGC's extra ones. A cosine ends at 0, below the axis.",
         "A panel for each training setting, learning rate against epochs on a logarithmic axis. "
         "A solid line, the network's own layers, goes down in steps or along a cosine; a dashed "
         "line of the same shape below it is CGC's extra layers.",

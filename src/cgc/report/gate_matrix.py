@@ -1,6 +1,5 @@
 """Fig. 1 of the supplement: inter-class minus intra-class distance of modulated kernels (A.1)."""
 
-import textwrap
 from collections.abc import Sequence
 from math import floor, log10
 from pathlib import Path
@@ -17,18 +16,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from cgc.files import whole_file
 from cgc.gates.distances import GateDistances
+from cgc.report.drawing import captioned_figure, short_name
 from cgc.report.style import (
-    CAPTION_POINTS,
     DIVERGING_COLOURS,
     PAGE_WIDTH_INCHES,
     TEXT_WIDTH_INCHES,
     print_style,
 )
 
+QUANTITY = "inter(i, j) \N{MINUS SIGN} intra(i)"
 MOST_CELL_VALUES = 12  # classes up to which cells hold numbers
 MOST_CLASS_NAMES = 40  # classes up to which the axes hold names
 MOST_VECTOR_CELLS = 100  # classes above which the cells, not the axes, become an image in the PDF
-_CAPTION_INCHES = CAPTION_POINTS / 72
 
 
 def gate_matrix_caption(
@@ -81,46 +80,45 @@ def gate_matrix_figure(
     width = TEXT_WIDTH_INCHES if len(classes) <= MOST_CELL_VALUES else PAGE_WIDTH_INCHES
     if MOST_CELL_VALUES < len(classes) <= MOST_CLASS_NAMES:
         caption += " Dots mark the pairs with inter \N{LESS-THAN OR EQUAL TO} intra."
-    lines = textwrap.wrap(caption, int(width / _CAPTION_INCHES / 0.57))
     with print_style():
-        height = 0.9 * width + _CAPTION_INCHES * 1.3 * len(lines)
-        figure = Figure(figsize=(width, height), layout="compressed")
+        figure = captioned_figure(width, 0.9 * width, caption, "compressed")
         axes = figure.add_subplot()
         _draw_cells(axes, matrix_MM)
         _label_axes(axes, classes)
         axes.set_title(f"inter > intra in {100 * share:.2f} % of ordered class pairs")
-        figure.supxlabel(
-            "\n".join(lines),
-            x=0.02,
-            ha="left",
-            fontsize=CAPTION_POINTS,
-            linespacing=1.3,
-            parse_math=False,
-        )
     return figure
 
 
 def _draw_cells(axes: Axes, matrix_MM: NDArray[np.float64]) -> None:
     """Draw the cells and their colour bar, in units of a power of ten that keeps numbers short."""
-    M = len(matrix_MM)
+    scaled_MM, norm, unit = in_short_numbers(matrix_MM)
+    cells = heat_map(axes, scaled_MM, norm)
+    if len(matrix_MM) <= MOST_CLASS_NAMES:
+        _mark_cells(axes, scaled_MM, norm.halfrange)
+    bar = axes.figure.colorbar(cells, ax=axes, shrink=0.7, aspect=30, pad=0.02)
+    bar.set_label(f"{QUANTITY}{unit}")
+    bar.outline.set_visible(False)
+
+
+def in_short_numbers(
+    matrix_MM: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], CenteredNorm, str]:
+    """Return the matrix in a power of ten that keeps numbers short, its range and its unit."""
     largest = float(np.nanmax(abs(matrix_MM))) or 1.0  # dead gates: all are 0
     exponent = 0 if 0.1 <= largest < 100 else floor(log10(largest))
-    scaled_MM, norm = matrix_MM / 10.0**exponent, CenteredNorm(halfrange=largest / 10.0**exponent)
+    norm = CenteredNorm(halfrange=largest / 10.0**exponent)
+    return matrix_MM / 10.0**exponent, norm, f" ($10^{{{exponent}}}$)" if exponent else ""
+
+
+def heat_map(axes: Axes, matrix_MM: NDArray[np.float64], norm: CenteredNorm) -> ScalarMappable:
+    """Draw a square matrix, its rows downwards."""
+    M = len(matrix_MM)
     colours: dict[str, Any] = {"cmap": DIVERGING_COLOURS, "norm": norm}
-    cells: ScalarMappable
-    if M <= MOST_VECTOR_CELLS:  # as shapes, since viewers blur small images; edges close the seams
-        edges = np.arange(M + 1) - 0.5
-        colours |= {"edgecolors": "face", "linewidth": 0.4}
-        cells = axes.pcolormesh(edges, edges, scaled_MM, **colours)
-        axes.set(aspect="equal", ylim=(M - 0.5, -0.5))
-    else:  # one pixel of an image per cell, never resampled in the PDF
-        cells = axes.imshow(scaled_MM, interpolation="none", **colours)
-    if M <= MOST_CLASS_NAMES:
-        _mark_cells(axes, scaled_MM, norm.halfrange)
-    unit = f" ($10^{{{exponent}}}$)" if exponent else ""
-    bar = axes.figure.colorbar(cells, ax=axes, shrink=0.7, aspect=30, pad=0.02)
-    bar.set_label(f"inter(i, j) \N{MINUS SIGN} intra(i){unit}")
-    bar.outline.set_visible(False)
+    if M > MOST_VECTOR_CELLS:  # one pixel of an image per cell, never resampled in the PDF
+        return axes.imshow(matrix_MM, interpolation="none", **colours)
+    edges = np.arange(M + 1) - 0.5  # shapes, since viewers blur small images; edges close the seams
+    axes.set(aspect="equal", ylim=(M - 0.5, -0.5))
+    return axes.pcolormesh(edges, edges, matrix_MM, edgecolors="face", linewidth=0.4, **colours)
 
 
 def _mark_cells(axes: Axes, matrix_MM: NDArray[np.float64], largest: float) -> None:
@@ -148,7 +146,7 @@ def _label_axes(axes: Axes, classes: Sequence[str]) -> None:
     if M > MOST_CLASS_NAMES:
         return
     axes.tick_params(length=0)
-    names = [name if len(name) <= 20 else name[:19] + "\N{HORIZONTAL ELLIPSIS}" for name in classes]
+    names = [short_name(name) for name in classes]
     slant: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
     axes.set_yticks(range(M), names, parse_math=False)
     axes.set_xticks(

@@ -36,3 +36,9 @@ class Published:
             runs = [parse_run(config.gates.run, config)]
         keys = [str(run) for run in runs if run.setting.startswith(self.settings or "")]
         return [artefact(stage, key, config.label) for stage in self.stages for key in keys]
+
+
+def preset_sentences(config: Config) -> str:
+    """Say which preset the numbers are of, and that it is not the paper's unless it is."""
+    sentence = f"Preset {config.label}: {config.description}."
+    return sentence + ("" if config.label == "paper" else " This is not the paper's setting.")

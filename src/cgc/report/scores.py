@@ -55,7 +55,7 @@ def summary(config: Config, setting: str, variant: str, scores: Sequence[str]) -
         were trained) and `preset`. All but the last and `n` are `NOT_RUN` when n is 0.
     """
     runs = [run for run in config.all_runs() if (run.setting, run.variant) == (setting, variant)]
-    measured = {run: metrics for run in runs if (metrics := _metrics(config, run))}
+    measured = {run: metrics for run in runs if (metrics := run_metrics(config, run))}
     columns = _statistics(list(measured.values()), scores)
     devices = sorted({trained_on(config, str(run)) for run in measured})
     return columns | {
@@ -65,7 +65,8 @@ def summary(config: Config, setting: str, variant: str, scores: Sequence[str]) -
     }
 
 
-def _metrics(config: Config, run: Run) -> dict[str, Any] | None:
+def run_metrics(config: Config, run: Run) -> dict[str, Any] | None:
+    """Return what a valid run scored; None when it was not run."""
     made = valid_artefact("evaluate_model", str(run), config)
     if made is None:
         return None

@@ -13,7 +13,7 @@ from cgc.config import Config
 from cgc.provenance.publication import origin
 from cgc.report.accuracy_tables import ABLATION, VIDEO, ablation_table, accuracy_table, video_table
 from cgc.report.layer_tables import gates_table, p3d_architecture_table
-from cgc.report.published import Published
+from cgc.report.published import Published, preset_sentences
 from cgc.report.settings_table import settings_table
 
 
@@ -97,8 +97,6 @@ def table_caption(table: Table, config: Config) -> str:
     A table without runs has the commit and the date of now.
     """
     made = origin(config, table.shown(config))
-    sentences = [table.caption, f"Preset {config.label}: {config.description}."]
-    if config.label != "paper":
-        sentences.append("This is not the paper's setting.")
-    hashes = [f"{name} {digits}" for name, digits in made.hashes.items()]
-    return " ".join([*sentences, f"Commit {made.commit}; {made.date.date()}; {', '.join(hashes)}."])
+    hashes = ", ".join(f"{name} {digits}" for name, digits in made.hashes.items())
+    about = f"Commit {made.commit}; {made.date.date()}; {hashes}."
+    return f"{table.caption} {preset_sentences(config)} {about}"

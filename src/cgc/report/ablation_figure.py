@@ -1,0 +1,91 @@
+"""The CIFAR-10 ablation of A.2 as points: every seed, the mean, and how well it is known."""
+
+import textwrap
+from math import sqrt
+from statistics import fmean, stdev
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from scipy.special import stdtrit
+
+from cgc.config import Config, Run
+from cgc.report.accuracy_tables import ABLATION, describe_variant
+from cgc.report.drawing import GRID_COLOUR, captioned_figure, figure_caption, not_run
+from cgc.report.scores import run_metrics, settings_called
+from cgc.report.style import TEXT_WIDTH_INCHES, print_style
+from cgc.report.table_files import NOT_RUN
+
+NAME = "fig_cifar10_ablation"
+LEVEL = 0.95
+LABEL_LETTERS = 30  # after which a row's label is broken
+ROW_INCHES = 0.32
+
+
+def ablation_figure(config: Config) -> Figure:
+    """Draw the accuracies of every variant of the ablation, a row each.
+
+    Raises:
+        UserError: the preset has no ablation, or nothing of it was run.
+    """
+    accuracies = ablation_accuracies(config)
+    if not any(accuracies.values()):
+        raise not_run("the ablation", NAME, config)
+    with print_style():
+        caption = figure_caption(NAME, config)
+        height = ROW_INCHES * len(accuracies) + 0.7
+        figure = captioned_figure(TEXT_WIDTH_INCHES, height, caption, "constrained")
+        axes = figure.add_subplot()
+        if full := accuracies.get("cgc"):
+            axes.axvline(fmean(full), color="#8a8a8a", linestyle="--", linewidth=0.8)
+        for row, values in enumerate(accuracies.values()):
+            _draw_row(axes, row, values)
+        _label(axes, config, list(accuracies))
+    return figure
+
+
+def ablation_accuracies(config: Config) -> dict[str, list[float]]:
+    """Return the top-1 accuracy (%) of every valid run of each variant, by seed."""
+    settings_called(ABLATION, config)
+    setting = config.settings[ABLATION]
+    return {
+        variant: [
+            metrics["top1_percent"]
+            for seed in setting.seeds
+            if (metrics := run_metrics(config, Run(ABLATION, variant, seed)))
+        ]
+        for variant in setting.variants
+    }
+
+
+def interval_of_mean(values: list[float]) -> float:
+    """Return half the width of the mean's 95 % interval (Student's t); 0 for a single value."""
+    if len(values) < 2:
+        return 0.0
+    return float(stdtrit(len(values) - 1, (1 + LEVEL) / 2)) * stdev(values) / sqrt(len(values))
+
+
+def _draw_row(axes: Axes, row: int, values: list[float]) -> None:
+    """Draw seeds above, equal ones stacked, mean and interval below; numbers at the margin."""
+    beside: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "va": "center", "size": 6}
+    if not values:
+        axes.text(1.02, row, NOT_RUN, style="italic", **beside)
+        return
+    mean, half = fmean(values), interval_of_mean(values)
+    style: dict[str, Any] = {"color": "#0173b2", "markersize": 4, "zorder": 3}
+    above = [row - 0.15 - 0.13 * values[:i].count(value) for i, value in enumerate(values)]
+    axes.plot(values, above, "o", mfc="none", color="black", markersize=3.5, mew=0.7)
+    axes.errorbar(mean, row + 0.15, xerr=half, fmt="D", capsize=2, **style)
+    width = f" ± {half:.2f}" if len(values) > 1 else ""
+    axes.text(1.02, row, f"{mean:.2f}{width}  (n = {len(values)})", **beside)
+
+
+def _label(axes: Axes, config: Config, variants: list[str]) -> None:
+    labels = [describe_variant(config.variants[variant]) for variant in variants]
+    wrapped = ["\n".join(textwrap.wrap(label, LABEL_LETTERS)) for label in labels]
+    axes.set_yticks(range(len(variants)), wrapped)
+    axes.set(ylim=(len(variants) - 0.5, -0.5), xlabel="top-1 accuracy (%)")
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x", color=GRID_COLOUR, linewidth=0.5)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)

@@ -1,0 +1,126 @@
+"""What the figures have in common: captions, series that differ in grey too, what is not run."""
+
+import math
+import textwrap
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any, Literal
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from cgc.config import Config
+from cgc.errors import UserError
+from cgc.report.figures import FIGURES
+from cgc.report.published import preset_sentences
+from cgc.report.style import CAPTION_POINTS
+from cgc.report.table_files import NOT_RUN
+
+MOST_NAME_LETTERS = 20
+GRID_COLOUR = "#e6e6e6"
+_LETTER = 0.57  # mean width of a letter, in font sizes
+_LINE = 1.3  # distance of lines, in font sizes
+# Told apart with any colour vision, and all dark enough for paper.
+_COLOURS = (
+    "#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#56b4e9", "#7f4f1e", "#808080",
+    "#000000",
+)  # fmt: skip
+_DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)))
+_MARKERS = "osD^vPX*h"
+_NO_PRESET_FILE = "tiny"  # it runs when none is named
+
+
+def captioned_figure(
+    width: float, height: float, caption: str, layout: Literal["constrained", "compressed"]
+) -> Figure:
+    """Return an empty figure with a caption below the place for its axes.
+
+    Args:
+        width: of the figure, inches.
+        height: of the place for axes, inches.
+        caption: sentences; broken into lines that fit.
+        layout: how the axes share the place.
+    """
+    points = CAPTION_POINTS / 72
+    lines = textwrap.wrap(caption, int(width / points / _LETTER))
+    figure = Figure(figsize=(width, height + points * _LINE * len(lines)), layout=layout)
+    style: dict[str, Any] = {"fontsize": CAPTION_POINTS, "linespacing": _LINE, "parse_math": False}
+    figure.supxlabel("\n".join(lines), x=0.02, ha="left", **style)
+    return figure
+
+
+def figure_caption(name: str, config: Config, *more: str) -> str:
+    """Return a figure's caption, then `more` sentences, then those about the preset."""
+    return " ".join([FIGURES[name].caption, *more, preset_sentences(config)])
+
+
+def series_style(index: int) -> dict[str, Any]:
+    """Return colour, dashes and marker of a series; they tell it from the others in grey too."""
+    return {
+        "color": _COLOURS[index % len(_COLOURS)],
+        "linestyle": _DASHES[index % len(_DASHES)],
+        "marker": _MARKERS[index % len(_MARKERS)],
+    }
+
+
+def variant_style(variant: str, config: Config) -> dict[str, Any]:
+    """Return the style of a variant's series, the same in all figures of a preset."""
+    return series_style(list(config.variants).index(variant))
+
+
+def variant_name(variant: str) -> str:
+    """Return a variant's name for a legend."""
+    return variant.replace("_", " ").replace("cgc", "CGC")
+
+
+def short_name(name: str, letters: int = MOST_NAME_LETTERS) -> str:
+    """Return a class's name as it fits beside an axis."""
+    return name if len(name) <= letters else name[: letters - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def not_run(what: str, figure: str, config: Config) -> UserError:
+    """Return the error for results that a figure cannot do without.
+
+    Args:
+        what: is missing.
+        figure: file stem; making it makes what it needs.
+        config: of the preset.
+    """
+    preset = Path(f"config/presets/{config.preset}.yaml")
+    chosen = "" if config.preset == _NO_PRESET_FILE else f" --configfile {preset}"
+    command = f"snakemake --cores 2 results/{figure}.pdf{chosen}"
+    return UserError(f"{what} of preset {config.label}: {NOT_RUN}; make it with `{command}`")
+
+
+def say_not_run(axes: Axes) -> None:
+    """Write into empty axes that there is nothing to show."""
+    centred: dict[str, Any] = {"transform": axes.transAxes, "ha": "center", "va": "center"}
+    axes.text(0.5, 0.5, NOT_RUN, style="italic", **centred)
+    axes.set(xticks=[], yticks=[])
+
+
+def setting_panels(
+    config: Config, width: float, row_height: float, caption: str
+) -> tuple[Figure, dict[str, Axes]]:
+    """Return a figure with room for a legend on top, and a panel for each setting in two columns.
+
+    Args:
+        config: of the preset.
+        width: of the figure, inches.
+        row_height: inches.
+        caption: sentences.
+    """
+    columns = min(2, len(config.settings))
+    rows = math.ceil(len(config.settings) / columns)
+    figure = captioned_figure(width, row_height * rows + 0.4, caption, "constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).flat
+    axes = {}
+    for name, panel in zip_longest(config.settings, panels):
+        if name is None:
+            panel.set_axis_off()
+            continue
+        axes[name] = panel
+        panel.set(title=config.settings[name].title, xlabel="epoch")
+        panel.grid(color=GRID_COLOUR, linewidth=0.5)
+        panel.spines[["top", "right"]].set_visible(False)
+    return figure, axes

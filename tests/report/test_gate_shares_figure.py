@@ -1,0 +1,63 @@
+from typing import Any
+
+import pytest
+from fake_runs import layer_share, make_shares
+from matplotlib.figure import Figure
+
+from cgc.config import load_config
+from cgc.errors import UserError
+from cgc.report.gate_shares_figure import gate_shares_figure
+
+pytestmark = pytest.mark.usefixtures("empty_checkout")
+
+
+@pytest.fixture
+def figure() -> Figure:
+    config = load_config()
+    layers = [
+        layer_share("first", 0.7, null_low=0.02, null_high=0.06),
+        layer_share("last", 0.95, low=0.9, high=0.99, null_low=0.0, null_high=0.04),
+    ]
+    make_shares(config, layers, untrained=0.25)
+    return gate_shares_figure(config)
+
+
+def series(figure: Figure) -> dict[str, Any]:
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    return dict(zip(labels, handles, strict=True))
+
+
+def test_points_are_the_shares_in_percent(figure: Figure) -> None:
+    points = series(figure)["trained"].lines[0]
+    assert list(points.get_xdata()) == [1, 2]
+    assert list(points.get_ydata()) == pytest.approx([70, 95])
+
+
+def test_error_bars_are_the_bootstrap_interval(figure: Figure) -> None:
+    ends = [path.vertices[:, 1] for path in series(figure)["trained"].lines[2][0].get_paths()]
+    assert list(ends[1]) == pytest.approx([90, 99])
+
+
+def test_band_is_that_of_shuffled_labels(figure: Figure) -> None:
+    (path,) = series(figure)["shuffled labels, band"].get_paths()
+    last = path.vertices[path.vertices[:, 0] == 2][:, 1]
+    assert (last.min(), last.max()) == pytest.approx((0, 4))
+
+
+def test_untrained_network_is_shown(figure: Figure) -> None:
+    assert list(series(figure)["before training"].get_ydata()) == [25, 25]
+
+
+def test_line_is_at_the_supplement_s_share(figure: Figure) -> None:
+    (note,) = figure.axes[0].texts
+    assert note.get_text().endswith("> 93.99 %")
+    assert any(list(line.get_ydata()) == [93.99] * 2 for line in figure.axes[0].get_lines())
+
+
+def test_layers_are_named(figure: Figure) -> None:
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["first", "last"]
+
+
+def test_shares_that_were_not_measured_are_named() -> None:
+    with pytest.raises(UserError, match=r"the shares of all gated layers of .*: not run; make it"):
+        gate_shares_figure(load_config())
