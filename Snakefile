@@ -13,6 +13,7 @@ include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/gates.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/tables.smk"
+include: "workflow/rules/notebooks.smk"
 
 
 localrules:
@@ -24,6 +25,7 @@ rule all:
     input:
         "results/fig1_gate_matrix.pdf",
         expand("results/{table}.csv", table=tables_of(CONFIG)),
+        expand("results/notebooks/{notebook}.html", notebook=notebooks_of(CONFIG)),
 
 
 include: "workflow/rules/targets.smk"

@@ -101,10 +101,10 @@ def _output(file: Path) -> dict[str, Any]:
 
 
 def _paper(made: dict[str, list[Artefact]], published: list[Path]) -> dict[str, Any]:
-    code = ["Snakefile", "config/claims.yaml", "src/cgc/cli/publish.py", "src/cgc/report"]
+    code = ["Snakefile", "config/claims.yaml", "notebooks", "src/cgc/cli/publish.py"]
     numbers = _used_files([*made["evaluations"], *made["gates"]])
     outputs = [{file.as_posix(): {"cache": False, "persist": True}} for file in published]
-    return {"deps": [*code, "workflow/rules", *numbers], "outs": outputs}
+    return {"deps": [*code, "src/cgc/report", "workflow/rules", *numbers], "outs": outputs}
 
 
 def _published(config: Config) -> list[Path]:

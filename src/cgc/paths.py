@@ -3,6 +3,7 @@
 from pathlib import Path
 
 RESULTS = Path("results")
+NOTEBOOKS = Path("notebooks")
 SPECS = Path(".snakemake/specs")
 
 

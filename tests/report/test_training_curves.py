@@ -55,6 +55,7 @@ def test_another_column_is_drawn_under_its_name(config: Config) -> None:
     figure = training_curves_figure(config, "train_loss")
     assert curves(figure, 0) == [[1, 0]]
     assert figure.axes[0].get_ylabel() == "training loss"
+    assert figure.texts[0].get_text().startswith("Training loss after every epoch")
 
 
 def test_run_counts_without_its_weights(config: Config) -> None:

@@ -58,6 +58,11 @@ def test_paper_preset_plans_the_runs_of_the_supplement(checkout, monkeypatch):
     [
         ("results/table_settings.csv", {"make_table": 1}),
         ("results/table_p3d_architecture.csv", {"make_table": 1}),
+        ("results/fig_schedules.pdf", {"render_notebook": 1}),
+        (
+            "results/notebooks/gate_matrix_explorer.html",
+            FIGURE | {"render_notebook": 1, "plot_gate_matrix": 0},
+        ),
         (
             "results/table_imagenet.csv",
             {"prepare_data": 1, "train_model": 4, "evaluate_model": 4, "make_table": 1},
@@ -68,5 +73,10 @@ def test_paper_preset_plans_the_runs_of_the_supplement(checkout, monkeypatch):
         ),
     ],
 )
-def test_one_table_plans_what_it_needs_and_nothing_else(checkout, target, planned):
-    assert checkout.planned(target) == planned
+def test_one_target_plans_what_it_needs_and_nothing_else(checkout, target, planned):
+    assert checkout.planned(target) == {rule: count for rule, count in planned.items() if count}
+
+
+def test_preset_plans_the_notebooks_of_its_settings(checkout):
+    planned = checkout.planned("all", "--configfile", "config/presets/cifar10.yaml")
+    assert planned["render_notebook"] == 5

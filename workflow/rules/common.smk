@@ -9,6 +9,7 @@ from snakemake.utils import min_version
 from cgc import provenance
 from cgc.config import check_config
 from cgc.errors import UserError
+from cgc.report.figures import FIGURES, notebooks_of
 from cgc.report.tables import TABLES, tables_of
 
 min_version("9.27")
@@ -30,6 +31,9 @@ GPUS = 0 if CONFIG.execution.accelerator == "cpu" else 1
 LOGS = f"logs/{CONFIG.label}"
 # What figures and tables are made from; the preset is part of it.
 PUBLICATION = str(provenance.write_publication(CONFIG))
+REPORT_CODE = sorted(
+    str(path) for path in Path("src/cgc/report").iterdir() if path.is_file()
+)
 
 # Jobs that run on other machines parse this file too, when their spec is already written.
 if workflow.is_main_process:
@@ -60,9 +64,9 @@ def data_of(run):
     return files_of("prepare_data", CONFIG.settings[run.split("/")[0]].dataset)
 
 
-def sources_of(table):
-    """The artefacts whose numbers a table shows."""
-    sources = TABLES[table].sources(CONFIG)
+def sources_of(published):
+    """The artefacts whose numbers a table or figure shows."""
+    sources = published.sources(CONFIG)
     return [file for source in sources for file in files_of(source.stage, source.key)]
 
 

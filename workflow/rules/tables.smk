@@ -4,9 +4,9 @@
 rule make_table:
     input:
         publication=PUBLICATION,
-        code=sorted(map(str, Path("src/cgc/report").glob("*.py"))),
+        code=REPORT_CODE,
         claims="config/claims.yaml",
-        artefacts=lambda wildcards: sources_of(wildcards.table),
+        artefacts=lambda wildcards: sources_of(TABLES[wildcards.table]),
     output:
         csv=report(
             "results/{table}.csv", caption="../report/table.rst", category="Tables"

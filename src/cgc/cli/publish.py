@@ -10,7 +10,8 @@ import typer
 
 from cgc.cli.completion import table_names
 from cgc.errors import UserError
-from cgc.paths import RESULTS
+from cgc.files import whole_file
+from cgc.paths import NOTEBOOKS, RESULTS
 from cgc.provenance import artefact, read_publication
 from cgc.provenance.publication import origin, publish_record
 
@@ -73,4 +74,27 @@ def make_table(
     publish_record(config, name, files, table.shown(config))
 
 
-ALL = (plot_gate_matrix, make_table)
+def render_notebook(
+    publication: Publication,
+    name: Annotated[str, typer.Argument(help="of the notebook, e.g. gate_shares")],
+) -> None:
+    """Run a notebook: its figure as PDF and PNG, itself as a page that opens offline.
+
+    Example: cgc render-notebook .snakemake/specs/tiny/publication.*.json gate_shares
+    """
+    from cgc.report.figures import FIGURES, notebooks_of
+    from cgc.report.render_notebook import notebook_page, run_notebook
+
+    config, stem = read_publication(publication), f"fig_{name}"
+    if name not in notebooks_of(config):
+        known = ", ".join(notebooks_of(config))
+        raise UserError(f"preset {config.label} has no notebook {name}: choose one of {known}")
+    about, page = FIGURES[stem], RESULTS / "notebooks" / f"{name}.html"
+    run = run_notebook(NOTEBOOKS / f"{name}.py", publication=str(publication))
+    with whole_file(page) as temporary:
+        temporary.write_text(notebook_page(run, about.title))
+    figures = [RESULTS / f"{stem}{suffix}" for suffix in (".pdf", ".png")]
+    publish_record(config, stem, [*figures, page], about.shown(config))
+
+
+ALL = (plot_gate_matrix, make_table, render_notebook)

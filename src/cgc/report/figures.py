@@ -76,8 +76,8 @@ FIGURES = {
     ),
     "fig_training_curves": FigureInfo(
         "Training curves",
-        "Top-1 accuracy on the validation set after every epoch of every run; a thin line for a "
-        "seed, a thick one for the mean.",
+        "Validation top-1 accuracy after every epoch of every run; a thin line for a seed, a "
+        "thick one for the mean.",
         "A panel for each training setting, accuracy against epochs; lines of different colours, "
         "dashes and markers are the variants.",
         settings="",
@@ -99,3 +99,8 @@ FIGURES = {
 def figures_of(config: Config) -> list[str]:
     """Return the figures whose settings the preset has."""
     return [name for name, figure in FIGURES.items() if figure.concerns(config)]
+
+
+def notebooks_of(config: Config) -> list[str]:
+    """Return the notebooks of the preset's supplementary figures."""
+    return [name.removeprefix("fig_") for name in figures_of(config) if name.startswith("fig_")]

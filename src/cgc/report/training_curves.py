@@ -10,13 +10,13 @@ from matplotlib.lines import Line2D
 from cgc.config import Config, Run
 from cgc.provenance import artefact
 from cgc.report.drawing import (
-    figure_caption,
     not_run,
     say_not_run,
     setting_panels,
     variant_name,
     variant_style,
 )
+from cgc.report.published import preset_sentences
 from cgc.report.scores import valid_artefact
 from cgc.report.style import PAGE_WIDTH_INCHES, print_style
 
@@ -27,6 +27,8 @@ AXIS_LABELS = {
     "validation_loss": "validation loss",
     "train_loss": "training loss",
 }
+
+_CURVES = "after every epoch of every run; a thin line for a seed, a thick one for the mean."
 
 
 def training_curves_figure(config: Config, column: str = "validation_top1_percent") -> Figure:
@@ -43,7 +45,7 @@ def training_curves_figure(config: Config, column: str = "validation_top1_percen
     if histories.empty:
         raise not_run("the trainings", NAME, config)
     with print_style():
-        caption = figure_caption(NAME, config)
+        caption = f"{AXIS_LABELS[column].capitalize()} {_CURVES} {preset_sentences(config)}"
         figure, panels = setting_panels(config, PAGE_WIDTH_INCHES, 2.2, caption)
         for name, axes in panels.items():
             axes.set_ylabel(AXIS_LABELS[column])

@@ -1,0 +1,44 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Learning-rate schedules
+#
+# The schedules of A.2: steps for ImageNet's default setting and CIFAR-10, warm-up and a cosine
+# for the advanced setting. The curves are not drawn from formulas: they are what the optimiser of
+# `cgc.train.recipe` has in its parameter groups when it is driven as training drives it.
+
+# %%
+from cgc.report.notebook import Notebook
+from cgc.report.schedules_figure import schedules_figure
+from cgc.report.settings_table import settings_table
+
+# %% tags=["parameters"]
+preset = None  # the tiny preset; or a file, e.g. "config/presets/cifar10.yaml"
+publication = None  # the workflow says here what it publishes
+
+# %%
+notebook = Notebook("schedules", preset, publication)
+
+# %%
+notebook.publish(schedules_figure)
+
+# %% [markdown]
+# **How to read it.** The axis is logarithmic, so a step down by 10 is a division by 10, and the
+# dashed line runs one decade below the solid one where CGC's extra layers learn at a tenth of the
+# rate. An epoch is drawn as 100 iterations; against epochs the curve is the same for any number.
+# The recipe of P3D-A is not in the supplement: `docs/readings.md`.
+#
+# ## All settings
+
+# %%
+notebook.table(settings_table)

@@ -1,0 +1,98 @@
+"""A notebook run from its first cell to its last, and as a page that opens offline.
+
+The kernel is this very interpreter, whatever kernels are registered and whatever PATH finds, with
+nothing of the user's own IPython configuration.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import jupytext
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.manager import KernelManager
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbconvert import HTMLExporter
+from nbformat import NotebookNode
+
+from cgc.errors import UserError
+
+TEMPLATE = Path(__file__).with_name("notebook.html.j2")
+PARAMETERS = "parameters"  # tag of the cell whose values may be given
+CELL_SECONDS = 600
+
+
+class _ThisInterpreter(KernelSpecManager):
+    """Knows one kernel."""
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+        command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        return KernelSpec(argv=command, display_name=kernel_name, language="python")
+
+
+def run_notebook(path: Path, **parameters: str) -> NotebookNode:
+    """Run a notebook in the present folder.
+
+    Args:
+        path: jupytext file.
+        parameters: values for variables of the cell with the tag `parameters`.
+
+    Returns:
+        The notebook with its outputs.
+
+    Raises:
+        UserError: a cell fails or does not end, or the kernel dies.
+    """
+    notebook = jupytext.read(path)
+    notebook.metadata["path"] = str(path)
+    _set_parameters(notebook, parameters)
+    with _kernel_manager() as (manager, environment):
+        client = NotebookClient(notebook, km=manager, timeout=CELL_SECONDS)
+        try:
+            return client.execute(cwd=os.getcwd(), env=environment)
+        except CellExecutionError as error:
+            raise UserError(f"{path} failed: {_reason(error)}") from error
+        except (CellTimeoutError, DeadKernelError) as error:
+            reason = str(error).partition("\n")[0]
+            raise UserError(f"{path} failed: {reason}; open it in Jupyter and run it") from error
+
+
+def notebook_page(notebook: NotebookNode, title: str) -> str:
+    """Return a notebook that was run as one HTML page which asks for nothing else."""
+    exporter = HTMLExporter(template_file=str(TEMPLATE))
+    notebook.metadata["title"] = title
+    page, _ = exporter.from_notebook_node(notebook)
+    return page
+
+
+def _reason(error: CellExecutionError) -> str:
+    message = " ".join(error.evalue.split())
+    if error.ename == UserError.__name__:
+        return message
+    return f"{error.ename}: {message}; open it in Jupyter to see in which cell"
+
+
+def _set_parameters(notebook: NotebookNode, parameters: dict[str, str]) -> None:
+    (cell,) = [c for c in notebook.cells if PARAMETERS in c.metadata.get("tags", [])]
+    values = [f"{name} = {value!r}" for name, value in parameters.items()]
+    cell.source = "\n".join([cell.source, *values])
+
+
+@contextmanager
+def _kernel_manager() -> Iterator[tuple[KernelManager, dict[str, str]]]:
+    """Yield a manager of kernels that talk through files, not ports, and their environment."""
+    with TemporaryDirectory(prefix="cgc") as folder:
+        options: dict[str, Any] = {"connection_file": f"{folder}/kernel.json", "transport": "ipc"}
+        manager = KernelManager(
+            kernel_name="python3", kernel_spec_manager=_ThisInterpreter(), **options
+        )
+        try:
+            yield manager, os.environ | {"IPYTHONDIR": folder}
+        finally:
+            if manager.has_kernel:
+                manager.shutdown_kernel(now=True)

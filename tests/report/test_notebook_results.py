@@ -1,0 +1,54 @@
+"""Every notebook on made-up results, cell by cell but without a kernel."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from fake_runs import layer_share, make, make_metrics, make_shares
+from IPython.display import HTML, Image
+
+from cgc import provenance
+from cgc.config import Config, load_config
+from cgc.gates import GateDistances
+from cgc.gates.measured import MeasuredGates, save_measured
+from cgc.report.figures import FIGURES
+from cgc.report.notebook import Notebook
+
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+HISTORY = "epoch,validation_top1_percent,train_loss\n1,50,2\n2,70,1\n"
+
+
+def make_results(config: Config) -> None:
+    for run in ("cifar10_ablation/cgc/seed0", "p3d_a_video/plain/seed0"):
+        trained = provenance.artefact("train_model", run, config.label)
+        make(config, trained, {"history.csv": HISTORY, "run.json": '{"device": "cpu"}'})
+        make_metrics(config, run, top1_percent_by_num_frames={"1": 20.0, "8": 80.0})
+    make_shares(config, [layer_share("first", 0.7), layer_share("last", 0.9)])
+    made = make(config, provenance.artefact("measure_gates", config.gates.run, config.label))
+    inter = torch.tensor([[0, 3, 4], [3, 0, 1], [4, 1, 0]], dtype=torch.float64)
+    distances = GateDistances(inter, torch.ones(3, dtype=torch.float64), torch.full((3,), 2))
+    measured = MeasuredGates("last", ("a", "b", "c"), distances)
+    save_measured(made.folder / "gate_distances.safetensors", measured)
+
+
+@pytest.mark.parametrize("name", [name for name in FIGURES if name.startswith("fig_")])
+def test_notebook_shows_figures_and_tables_of_results(
+    name: str, empty_checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_results(load_config())
+    shown: list[Any] = []
+
+    class Recorded(Notebook):
+        def __getattribute__(self, name: str) -> Any:
+            found = super().__getattribute__(name)
+            if name not in ("publish", "show", "table"):
+                return found
+            return lambda *given, **named: shown.append(made := found(*given, **named)) or made
+
+    monkeypatch.setattr("cgc.report.notebook.Notebook", Recorded)
+    source = NOTEBOOKS / f"{name.removeprefix('fig_')}.py"
+    exec(compile(source.read_text(), name, "exec"), {})
+    assert len(shown) >= 2
+    assert all(isinstance(each, Image | HTML) for each in shown)
+    assert all(each.alt for each in shown if isinstance(each, Image))
