@@ -14,6 +14,7 @@ include: "workflow/rules/gates.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/notebooks.smk"
+include: "workflow/rules/report.smk"
 
 
 localrules:
@@ -26,6 +27,7 @@ rule all:
         "results/fig1_gate_matrix.pdf",
         expand("results/{table}.csv", table=tables_of(CONFIG)),
         expand("results/notebooks/{notebook}.html", notebook=notebooks_of(CONFIG)),
+        "results/report.html",
 
 
 include: "workflow/rules/targets.smk"

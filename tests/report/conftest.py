@@ -1,6 +1,12 @@
+import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+from fake_report import publish_all
+
+from cgc.config import Config
+from cgc.report.html_report import render_report
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -11,3 +17,34 @@ def empty_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "config").symlink_to(ROOT / "config")
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+class Reported(NamedTuple):
+    """A whole artifact with its report.
+
+    Attributes:
+        folder: holds everything; not to be changed, `own_report` is a copy.
+        config: its preset.
+        html: the report.
+    """
+
+    folder: Path
+    config: Config
+    html: str
+
+
+@pytest.fixture(scope="session")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> Reported:
+    folder = tmp_path_factory.mktemp("reported")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(folder)
+        config = publish_all()
+        return Reported(folder, config, render_report(config))
+
+
+@pytest.fixture
+def own_config(reported: Reported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
+    """The configuration of the present folder, a copy of the artifact."""
+    shutil.copytree(reported.folder, tmp_path, symlinks=True, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return reported.config

@@ -13,7 +13,7 @@ import server
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = Path(sys.executable).parent  # of this environment
-CODE = ("Snakefile", "config", "notebooks", "profiles", "src", "workflow")
+CODE = ("Snakefile", "config", "docs", "notebooks", "profiles", "src", "workflow")
 
 
 class Checkout:

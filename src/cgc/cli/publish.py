@@ -1,4 +1,4 @@
-"""The steps that make figures and tables in results/ from the artefacts of one preset.
+"""The steps that make figures, tables and the report in results/ from the artefacts of one preset.
 
 Each takes the publication file, which says which preset that is (see `cgc.provenance`).
 """
@@ -97,4 +97,21 @@ def render_notebook(
     publish_record(config, stem, [*figures, page], about.shown(config))
 
 
-ALL = (plot_gate_matrix, make_table, render_notebook)
+def make_report(publication: Publication) -> None:
+    """Make results/report.html: claims, figures, tables and runs in one file that opens offline."""
+    from cgc.report.figures import FIGURES, figures_of
+    from cgc.report.html_report import render_report
+    from cgc.report.tables import TABLES, tables_of
+
+    config = read_publication(publication)
+    path = RESULTS / "report.html"
+    with whole_file(path) as temporary:
+        temporary.write_text(render_report(config), encoding="utf-8")
+    items = [FIGURES[name] for name in figures_of(config)] + [TABLES[n] for n in tables_of(config)]
+    publish_record(
+        config, "report", [path], [made for item in items for made in item.shown(config)]
+    )
+    print(f"{path} (preset {config.label}, {path.stat().st_size / 1e6:.1f} MB)")
+
+
+ALL = (plot_gate_matrix, make_table, render_notebook, make_report)

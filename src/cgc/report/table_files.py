@@ -23,6 +23,7 @@ WORDS = {
     "cifar10": "CIFAR-10",
     "id": "claim",
     "imagenet": "ImageNet",
+    "p3d": "P3D",
     "std": "std.",
     "top1": "top-1",
     "top5": "top-5",
@@ -45,7 +46,7 @@ def write_table(frame: pd.DataFrame, stem: Path, *, caption: str) -> list[Path]:
     """
     caption = " ".join(caption.split())
     shown = displayed(frame)
-    numeric = [_is_numeric(frame[column]) for column in frame]
+    numeric = [holds_numbers(frame[column]) for column in frame]
     contents = {
         ".csv": frame.to_csv(index=False, na_rep="n/a", lineterminator="\n"),
         ".md": f"*{_escape_markdown(caption)}*\n\n{_markdown(shown, numeric)}\n",
@@ -92,7 +93,7 @@ def _shown(value: Any, column: str) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:g}"
 
 
-def _is_numeric(cells: pd.Series) -> bool:
+def holds_numbers(cells: pd.Series) -> bool:
     """Tell whether a column holds numbers, but for cells that were not run."""
     values = cells.dropna()
     return any(not isinstance(value, str | bool) for value in values) and all(

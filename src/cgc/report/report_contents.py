@@ -1,0 +1,169 @@
+"""What the report shows of figures and tables, read again from results/.
+
+Nothing is computed anew here, so that the report cannot say anything else than the files beside it.
+"""
+
+import base64
+import csv
+from contextlib import suppress
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from PIL import Image
+
+from cgc.config import Config
+from cgc.errors import UserError
+from cgc.paths import RESULTS
+from cgc.provenance import file_hash
+from cgc.provenance.publication import config_hash, read_record
+from cgc.report.figures import FIGURES
+from cgc.report.table_files import displayed, header, holds_numbers
+from cgc.report.tables import TABLES
+
+LARGEST_WIDTH = 1400  # pixels: two for each that a wide screen shows
+
+
+@dataclass(frozen=True)
+class PublishedFile:
+    """One file in results/, and what its record says of it.
+
+    Attributes:
+        path: the file.
+        commits: of the code that made the numbers.
+        date: when it was published, YYYY-MM-DD.
+    """
+
+    path: Path
+    commits: tuple[str, ...]
+    date: str
+
+
+@dataclass(frozen=True)
+class ReportFigure:
+    """A figure as the report shows it.
+
+    Attributes:
+        name: of its files in results/.
+        title, caption, alt_text: see `cgc.report.figures.FigureInfo`.
+        image: the picture as a data URI.
+        size: its width and height, in pixels.
+        source: the file that it is.
+    """
+
+    name: str
+    title: str
+    caption: str
+    alt_text: str
+    image: str
+    size: tuple[int, int]
+    source: PublishedFile
+
+
+@dataclass(frozen=True)
+class ReportTable:
+    """A table as the report shows it.
+
+    Attributes:
+        name: of its files in results/.
+        title: a few words.
+        caption: what it shows.
+        cells: rounded, with headers in words.
+        numeric: the columns that hold numbers.
+        source: the file that it is.
+    """
+
+    name: str
+    title: str
+    caption: str
+    cells: pd.DataFrame
+    numeric: frozenset[str]
+    source: PublishedFile | None = None
+
+
+def published_file(name: str, suffix: str, config: Config) -> PublishedFile:
+    """Find a file of a published figure or table.
+
+    Raises:
+        UserError: it is missing, is not what its record says, or was made with other settings.
+    """
+    path = RESULTS / f"{name}{suffix}"
+    record = read_record(RESULTS / f"{name}.provenance.json")
+    again = f"make it again with `snakemake --cores 1 --force {path}`"
+    if record["config"] != config_hash(config):
+        raise UserError(
+            f"{path} is of preset {record['preset']} with other settings than the report's, "
+            f"preset {config.label}: {again}"
+        )
+    if not path.exists():
+        raise UserError(f"{path} is missing: {again}")
+    if record["files"].get(path.as_posix()) != file_hash(path):
+        raise UserError(f"{path} is not the file that its provenance records: {again}")
+    behind = list(record["artefacts"].values()) or [record["made"]]
+    commits = sorted({made["commit"] or "unknown" for made in behind})
+    return PublishedFile(path, tuple(commits), record["made"]["date"][: len("2020-12-31")])
+
+
+def read_figure(name: str, config: Config) -> ReportFigure:
+    """Read a published figure.
+
+    Raises:
+        UserError: see `published_file`.
+    """
+    source, info = published_file(name, ".png", config), FIGURES[name]
+    image, size = embedded_image(source.path)
+    return ReportFigure(name, info.title, info.caption, info.alt_text, image, size, source)
+
+
+def embedded_image(path: Path) -> tuple[str, tuple[int, int]]:
+    """Return a picture as a data URI, on white and not too wide, with its width and height.
+
+    WebP keeps lines as sharp as PNG does, and a matrix of 1,000 classes below 2 MB.
+    """
+    with Image.open(path) as file:
+        opened = file.convert("RGBA")
+    picture = Image.new("RGBA", opened.size, "white")
+    picture.alpha_composite(opened)
+    picture.thumbnail((LARGEST_WIDTH, 2 * LARGEST_WIDTH), Image.Resampling.LANCZOS)
+    content = BytesIO()
+    picture.convert("RGB").save(content, "WEBP", quality=90, method=6)
+    return f"data:image/webp;base64,{base64.b64encode(content.getvalue()).decode()}", picture.size
+
+
+def read_report_table(name: str, config: Config) -> ReportTable:
+    """Read a published table.
+
+    Raises:
+        UserError: see `published_file`.
+    """
+    source = published_file(name, ".csv", config)
+    title = header(name.removeprefix("table_"))
+    return report_table(name, title, TABLES[name].caption, read_csv(source.path), source)
+
+
+def report_table(
+    name: str, title: str, caption: str, frame: pd.DataFrame, source: PublishedFile | None = None
+) -> ReportTable:
+    """Return a frame as a table of the report."""
+    numeric = frozenset(header(str(column)) for column in frame if holds_numbers(frame[column]))
+    return ReportTable(name, title, caption, displayed(frame), numeric, source)
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """Read a table's CSV; each cell has the type that it was written with, `n/a` is None."""
+    with path.open(newline="", encoding="utf-8") as file:
+        columns, *rows = csv.reader(file)
+    cells = [[_cell(text) for text in row] for row in rows]
+    return pd.DataFrame(cells, columns=columns, dtype=object)
+
+
+def _cell(text: str) -> Any:
+    constants = {"n/a": None, "True": True, "False": False}
+    if text in constants:
+        return constants[text]
+    for number in (int, float):
+        with suppress(ValueError):  # then it is text
+            return number(text)
+    return text

@@ -1,0 +1,86 @@
+"""Everything that the report shows, made up where making it takes long, with true records."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+from fake_runs import layer_share, make, make_metrics, make_shares
+from PIL import Image
+
+from cgc.config import Config, load_config
+from cgc.paths import RESULTS
+from cgc.provenance import artefact
+from cgc.provenance.publication import publish_record
+from cgc.report.figures import figures_of
+from cgc.report.table_files import write_table
+from cgc.report.tables import TABLES, tables_of
+
+ROOT = Path(__file__).resolve().parents[2]
+MADE_RUN = "imagenet_default/cgc/seed0"
+HOSTILE = "<script>document.title = 'broken'</script>"
+RUN_FILE = {
+    "train": {"epochs": 10},
+    "execution": {"threads": 1, "precision": "32-true"},
+    "duration_seconds": 192.5,
+    "device": "Test GPU",
+    "processes": 1,
+    "commit": "abc123def456",
+    "python": "3.11.0",
+    "system": "Linux test",
+    "versions": {"cgc": "0.1.0", "torch": "2.11.0", "torchvision": "0.26.0", "numpy": "2.3.0"},
+}
+CLAIM = {
+    "id": "made-up",
+    "place": "A.1",
+    "statement": "“In more than 93.99% of the cases, the distance is larger”",
+    "measured": "share of ordered class pairs, %",
+    "paper_value": 93.99,
+    "our_value": 95.5,
+    "preset": "tiny",
+    "device": "CPU",
+    "verdict": "not comparable",
+    "target": "results/fig1_gate_matrix.pdf",
+}
+CLAIMS = [
+    CLAIM,
+    CLAIM | {"id": "again"},
+    CLAIM | {"id": "hostile", "measured": HOSTILE, "our_value": "1 & 2", "verdict": "reproduced"},
+    CLAIM | {"id": "wrong", "paper_value": None, "device": None, "verdict": "not reproduced"},
+    CLAIM | {"id": "undone", "our_value": "not run", "device": "not run", "verdict": "not run"},
+]
+
+
+def publish_all() -> Config:
+    """Make a whole artifact of the present folder, which is empty; return its configuration."""
+    for name in ("config", "docs"):
+        Path(name).symlink_to(ROOT / name)
+    config = load_config()
+    trained = artefact("train_model", MADE_RUN, config.label)
+    make(config, trained, {"run.json": json.dumps(RUN_FILE)})
+    make_metrics(config, MADE_RUN, top1_percent=91.25)
+    make_shares(config, [layer_share("conv1", 0.5), layer_share("conv2", 0.75)])
+    publish_items(config)
+    return config
+
+
+def publish_items(config: Config) -> None:
+    """Publish every figure and table of a preset."""
+    for name in tables_of(config):
+        publish_table(config, name)
+    for name in figures_of(config):
+        publish_figure(config, name)
+
+
+def publish_table(config: Config, name: str) -> None:
+    """Publish made-up claims, or the true table of the few runs that there are."""
+    is_claims = name == "claims"
+    frame = pd.DataFrame(CLAIMS, dtype=object) if is_claims else TABLES[name].frame(config)
+    files = write_table(frame, RESULTS / name, caption="of a test")
+    publish_record(config, name, files, TABLES[name].shown(config))
+
+
+def publish_figure(config: Config, name: str) -> None:
+    """Publish a half-transparent picture as a figure."""
+    path = RESULTS / f"{name}.png"
+    Image.new("RGBA", (300, 150), (0, 80, 160, 128)).save(path)
+    publish_record(config, name, [path], [])
