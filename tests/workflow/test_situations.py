@@ -132,7 +132,7 @@ def test_edited_evaluation_code_evaluates_only(made):
 def test_forcing_everything_makes_figures_and_tables_only(made):
     planned = made.planned("paper", "--forceall")
     assert planned.pop("paper") == 1
-    assert planned.keys() == {"plot_gate_matrix", "make_table", "make_report"}
+    assert planned.keys() == {"plot_gate_matrix", "make_table", "render_notebook", "make_report"}
 
 
 def test_valid_artefact_asked_for_by_a_file_s_name_is_left_alone(made):

@@ -9,7 +9,7 @@ from snakemake.utils import min_version
 from cgc import provenance
 from cgc.config import check_config
 from cgc.errors import UserError
-from cgc.report.figures import FIGURES, notebooks_of
+from cgc.report.figures import FIGURES, figures_of, notebooks_of
 from cgc.report.tables import TABLES, tables_of
 
 min_version("9.27")

@@ -1,18 +1,17 @@
 # The report: one self-contained page of all that is published. It needs no more runs than the tables
 # and figures do; the records of trainings that it lists are no inputs, since in a clone they are there
 # without their checkpoints, which must not be made for them.
-from cgc.report.figures import figures_of
 
 
 rule make_report:
     input:
         publication=PUBLICATION,
-        code=sorted(map(str, Path("src/cgc/report").glob("*.py"))),
+        code=REPORT_CODE,
         template="src/cgc/report/report.html.jinja",
         readings="docs/readings.md",
         figures=expand("results/{figure}.png", figure=figures_of(CONFIG)),
         tables=expand("results/{table}.csv", table=tables_of(CONFIG)),
-        runs=[file for table in tables_of(CONFIG) for file in sources_of(table)],
+        runs=[file for table in tables_of(CONFIG) for file in sources_of(TABLES[table])],
     output:
         html=report(
             "results/report.html", caption="../report/report.rst", category="Report"
