@@ -6,7 +6,7 @@ import pytest
 from fake_report import publish_all
 
 from cgc.config import Config
-from cgc.report.html_report import render_report
+from cgc.report.page.html_report import render_report
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -21,9 +21,9 @@ from cgc.provenance import artefact, file_hash, write_publication
 from cgc.provenance.publication import read_record
 from cgc.report.claims import Verdict
 from cgc.report.figures import FIGURES, figures_of
-from cgc.report.html_report import VERDICTS, Commands, readings_html, render_report
-from cgc.report.report_contents import embedded_image, read_csv
-from cgc.report.run_list import describe_seconds, list_environments, list_runs
+from cgc.report.page.contents import embedded_image, read_csv
+from cgc.report.page.html_report import VERDICTS, Commands, readings_html, render_report
+from cgc.report.page.run_list import describe_seconds, list_environments, list_runs
 from cgc.report.table_files import displayed, write_table
 from cgc.report.tables import tables_of
 

@@ -7,7 +7,11 @@ rule make_report:
     input:
         publication=PUBLICATION,
         code=REPORT_CODE,
-        template="src/cgc/report/report.html.jinja",
+        page=[
+            str(path)
+            for path in sorted(Path("src/cgc/report/page").iterdir())
+            if path.is_file()
+        ],
         readings="docs/readings.md",
         figures=expand("results/{figure}.png", figure=figures_of(CONFIG)),
         tables=expand("results/{table}.csv", table=tables_of(CONFIG)),

@@ -100,7 +100,7 @@ def render_notebook(
 def make_report(publication: Publication) -> None:
     """Make results/report.html: claims, figures, tables and runs in one file that opens offline."""
     from cgc.report.figures import FIGURES, figures_of
-    from cgc.report.html_report import render_report
+    from cgc.report.page.html_report import render_report
     from cgc.report.tables import TABLES, tables_of
 
     config = read_publication(publication)

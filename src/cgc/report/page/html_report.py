@@ -18,8 +18,8 @@ from cgc.config import Config, load_config
 from cgc.provenance.job import environment
 from cgc.provenance.publication import config_hash
 from cgc.report.figures import figures_of
-from cgc.report.report_contents import ReportTable, read_figure, read_report_table, report_table
-from cgc.report.run_list import list_environments, list_runs
+from cgc.report.page.contents import ReportTable, read_figure, read_report_table, report_table
+from cgc.report.page.run_list import list_environments, list_runs
 from cgc.report.table_files import NO_VALUE
 from cgc.report.tables import tables_of
 

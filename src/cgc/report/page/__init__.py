@@ -1,0 +1,1 @@
+"""The report, `results/report.html`: what has been published and run, on one page."""
