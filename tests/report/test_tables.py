@@ -173,7 +173,7 @@ def test_settings_are_those_of_the_configuration() -> None:
     config = changed("imagenet_advanced", mixup_alpha=0.7)
     assert cell(config, "train.mixup_alpha", "imagenet_advanced") == 0.7
     assert cell(config, "train.mixup_alpha", "imagenet_default") is None
-    assert cell(config, "train.schedule.milestones", "cifar10_ablation") == "4, 6"
+    assert cell(config, "train.schedule.milestones", "cifar10_ablation") == "3, 4"
 
 
 def test_settings_say_what_a_variant_changes() -> None:
