@@ -183,6 +183,23 @@ def test_failing_cell_is_one_line(checkout: Path) -> None:
         run_notebook(path)
 
 
+def test_kernel_that_dies_is_one_line(checkout: Path) -> None:
+    path = small_notebook(checkout, "import os; os._exit(1)")
+    told = r"small.py failed: Kernel died; open it in Jupyter and run it$"
+    with pytest.raises(UserError, match=told):
+        run_notebook(path)
+
+
+def test_cell_that_does_not_end_is_one_line(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cgc.report.render_notebook.CELL_SECONDS", 1)
+    path = small_notebook(checkout, "import time; time.sleep(60)")
+    told = r"small.py failed: .* timed out after 1 seconds.*; open it in Jupyter and run it$"
+    with pytest.raises(UserError, match=told):
+        run_notebook(path)
+
+
 def test_no_kernel_is_left_behind(checkout: Path) -> None:
     path = small_notebook(checkout, "import os; print(os.getpid())")
     (output,) = outputs_of(run_notebook(path))

@@ -14,9 +14,10 @@ from typing import Any
 
 import jupytext
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
-from jupyter_client.manager import KernelManager
+from jupyter_client.manager import AsyncKernelManager
+from jupyter_core.utils import run_sync
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from nbconvert import HTMLExporter
 from nbformat import NotebookNode
 
@@ -57,7 +58,7 @@ def run_notebook(path: Path, **parameters: str) -> NotebookNode:
             return client.execute(cwd=os.getcwd(), env=environment)
         except CellExecutionError as error:
             raise UserError(f"{path} failed: {_reason(error)}") from error
-        except (CellTimeoutError, DeadKernelError) as error:
+        except (CellTimeoutError, RuntimeError) as error:  # a kernel that dies is the latter
             reason = str(error).partition("\n")[0]
             raise UserError(f"{path} failed: {reason}; open it in Jupyter and run it") from error
 
@@ -84,15 +85,18 @@ def _set_parameters(notebook: NotebookNode, parameters: dict[str, str]) -> None:
 
 
 @contextmanager
-def _kernel_manager() -> Iterator[tuple[KernelManager, dict[str, str]]]:
-    """Yield a manager of kernels that talk through files, not ports, and their environment."""
+def _kernel_manager() -> Iterator[tuple[AsyncKernelManager, dict[str, str]]]:
+    """Yield a manager of kernels that talk through files, not ports, and their environment.
+
+    An asynchronous one: the client of the other waits for a kernel that died for ever.
+    """
     with TemporaryDirectory(prefix="cgc") as folder:
         options: dict[str, Any] = {"connection_file": f"{folder}/kernel.json", "transport": "ipc"}
-        manager = KernelManager(
+        manager = AsyncKernelManager(
             kernel_name="python3", kernel_spec_manager=_ThisInterpreter(), **options
         )
         try:
             yield manager, os.environ | {"IPYTHONDIR": folder}
         finally:
             if manager.has_kernel:
-                manager.shutdown_kernel(now=True)
+                run_sync(manager.shutdown_kernel)(now=True)
