@@ -12,7 +12,9 @@ from cgc import provenance
 from cgc.config import Config, load_config
 from cgc.gates import GateDistances
 from cgc.gates.measured import MeasuredGates, save_measured
+from cgc.provenance import write_publication
 from cgc.report.figures import FIGURES
+from cgc.report.gate_shares_figure import gate_shares_figure
 from cgc.report.notebook import Notebook
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
@@ -52,3 +54,15 @@ def test_notebook_shows_figures_and_tables_of_results(
     assert len(shown) >= 2
     assert all(isinstance(each, Image | HTML) for each in shown)
     assert all(each.alt for each in shown if isinstance(each, Image))
+
+
+def test_same_results_are_published_as_the_same_bytes(empty_checkout: Path) -> None:
+    config = load_config()
+    make_results(config)
+    notebook = Notebook("gate_shares", publication=str(write_publication(config)))
+    files = [Path(f"results/fig_gate_shares{suffix}") for suffix in (".pdf", ".png")]
+    written = []
+    for _ in range(2):
+        notebook.publish(gate_shares_figure)
+        written.append([file.read_bytes() for file in files])
+    assert written[0] == written[1]
