@@ -243,7 +243,7 @@ def test_missing_gpu_blocks_only_what_asks_for_one(wanted, state):
 def test_fewer_gpus_than_a_run_takes_are_noted():
     one = probe.Probe("", [("Model X", 10**9)], False, [])
     *_, found = machine.accelerator(Execution(devices=8), one)
-    assert found.found == "1 GPUs, the preset takes 8 for a run"
+    assert found.found == "1 of the 8 GPUs that the preset takes for a run"
     assert "devices: 1" in found.remedy
 
 

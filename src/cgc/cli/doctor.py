@@ -42,7 +42,7 @@ def _show(report: Report) -> None:
         Console(highlight=False).print(table)
     else:  # a line each, so that it can be searched
         for row in rows:
-            print("{:8}{:15}{:17}{}".format(*row))
+            print("{:8}{:15}{:32}{}".format(*row))
     print(_verdict(report))
 
 

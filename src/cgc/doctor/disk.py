@@ -47,7 +47,8 @@ def _room(places: list[str], need: Need) -> Finding:
     if need.by_place is None:
         return Finding("disk", name, f"{_gigabytes(free)} free; the need is not known")
     wanted = sum(need.by_place[place] for place in places)
-    found = f"{_gigabytes(free)} free, {_gigabytes(wanted)} needed for checkpoints"
+    needed = f"{_gigabytes(wanted)} needed for checkpoints" if wanted else "nothing to train"
+    found = f"{_gigabytes(free)} free, {needed}"
     if free < wanted:
         remedy = f"free {_gigabytes(wanted - free)}, or link {places[0]} to another disk"
         return Finding("disk", name, found, "blocks", remedy)

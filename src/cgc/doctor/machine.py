@@ -26,7 +26,7 @@ def accelerator(execution: Execution, probe: Probe) -> Iterator[Finding]:
     if not probe.gpus:
         yield _no_gpu(execution, probe.mps)
     elif len(probe.gpus) < execution.devices and execution.accelerator != "cpu":
-        found = f"{len(probe.gpus)} GPUs, the preset takes {execution.devices} for a run"
+        found = f"{len(probe.gpus)} of the {execution.devices} GPUs that the preset takes for a run"
         remedy = f'--config "execution={{devices: {len(probe.gpus)}}}": the same numbers, later'
         yield Finding(area, "devices", found, "note", remedy)
 
