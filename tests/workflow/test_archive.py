@@ -74,7 +74,6 @@ def unpacked(author, tmp_path_factory):
     with tarfile.open(author.folder / "dist/first.tar.gz") as tar:
         tar.extractall(folder, filter="data")
     checkout = Checkout(folder / NAME, copied=())
-    touch_in_random_order(checkout.folder)
     (checkout.folder / FIGURE).unlink()
     checkout.planned_jobs = checkout.planned(FIGURE)
     checkout.succeed("snakemake", FIGURE, "--cores", "1")
