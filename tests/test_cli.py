@@ -18,6 +18,7 @@ from cgc.config import load_config
 from cgc.report.tables import TABLES
 
 COMMANDS = get_command(app).commands
+NOTEBOOKS = [path.stem for path in (ROOT / "notebooks").glob("*.py")]
 EXAMPLES = {
     name: re.findall(r"Example: (cgc .+)", " ".join(command.help.split("\n")))
     for name, command in COMMANDS.items()
@@ -63,7 +64,7 @@ def test_help_has_an_example_of(name):
 def test_example_names_things_that_are_there(name):
     (example,) = EXAMPLES[name]
     known = {str(made) for made in provenance.artefacts(load_config([ROOT / "config/config.yaml"]))}
-    known |= {"publication", *TABLES, *provenance.STAGES}
+    known |= {"publication", *TABLES, *NOTEBOOKS, *provenance.STAGES}
     words = re.sub(r"[$()]", " ", example).split()
     files = [word for word in words if word.startswith("config/")]
     assert all((ROOT / file).exists() for file in files)
@@ -190,6 +191,7 @@ def completed_in_bash(cgc):
         (["verify", "evaluate_model", ":"], RUN),
         (["accept", "record"], "record_gates"),
         (["make-table", "a_file", "table_v"], "table_video"),
+        (["render-notebook", "a_file", "gate_s"], "gate_shares"),
         (["status", "--configfile", ""], "config/presets/paper.yaml"),
         (
             ["spec", "--configfile", "config/presets/cifar10.yaml", "prepare"],

@@ -46,6 +46,15 @@ def table_names(incomplete: str) -> list[str]:
     return list(TABLES)
 
 
+def notebook_names(incomplete: str) -> list[str]:
+    """Return the notebooks of the default preset, which has all of them."""
+    from cgc.report.figures import notebooks_of
+
+    with suppress(UserError):
+        return list(notebooks_of(load_config()))
+    return []
+
+
 def is_asked_by_bash() -> bool:
     """Tell whether bash asks for completions."""
     return os.environ.get("_CGC_COMPLETE") == "complete_bash"

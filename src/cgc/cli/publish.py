@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cgc.cli.completion import table_names
+from cgc.cli.completion import notebook_names, table_names
 from cgc.errors import UserError
 from cgc.files import whole_file
 from cgc.paths import NOTEBOOKS, RESULTS
@@ -76,11 +76,14 @@ def make_table(
 
 def render_notebook(
     publication: Publication,
-    name: Annotated[str, typer.Argument(help="of the notebook, e.g. gate_shares")],
+    name: Annotated[
+        str,
+        typer.Argument(help="of the notebook, e.g. gate_shares", autocompletion=notebook_names),
+    ],
 ) -> None:
     """Run a notebook: its figure as PDF and PNG, itself as a page that opens offline.
 
-    Example: cgc render-notebook .snakemake/specs/tiny/publication.*.json gate_shares
+    Example: cgc render-notebook $(cgc spec publication) gate_shares
     """
     from cgc.report.figures import FIGURES, notebooks_of
     from cgc.report.render_notebook import notebook_page, run_notebook
@@ -98,7 +101,10 @@ def render_notebook(
 
 
 def make_report(publication: Publication) -> None:
-    """Make results/report.html: claims, figures, tables and runs in one file that opens offline."""
+    """Make results/report.html: claims, figures, tables and runs in one file that opens offline.
+
+    Example: cgc make-report $(cgc spec publication)
+    """
     from cgc.report.figures import FIGURES, figures_of
     from cgc.report.page.html_report import render_report
     from cgc.report.tables import TABLES, tables_of

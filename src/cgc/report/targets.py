@@ -1,12 +1,14 @@
-"""Every figure and table that is published for a preset, and the artefacts that each needs."""
+"""Everything that is published for a preset, and the artefacts that each needs."""
 
 from cgc.config import Config
-from cgc.provenance import Artefact, artefact
+from cgc.provenance import Artefact
+from cgc.report.figures import FIGURES, figures_of
 from cgc.report.tables import TABLES, tables_of
 
 
 def targets(config: Config) -> dict[str, list[Artefact]]:
-    """Return what must be made for each figure and table of a preset, by its name in results/."""
-    gates = artefact("measure_gates", config.gates.run, config.label)
+    """Return what must be made for each figure, each table and the report, by name in results/."""
+    figures = {name: FIGURES[name].sources(config) for name in figures_of(config)}
     tables = {name: TABLES[name].sources(config) for name in tables_of(config)}
-    return {"fig1_gate_matrix": [gates], **tables}
+    shown = {str(made): made for sources in (figures | tables).values() for made in sources}
+    return figures | tables | {"report": list(shown.values())}
