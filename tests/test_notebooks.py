@@ -195,7 +195,7 @@ def test_cell_that_does_not_end_is_one_line(
 ) -> None:
     monkeypatch.setattr("cgc.report.render_notebook.CELL_SECONDS", 1)
     path = small_notebook(checkout, "import time; time.sleep(60)")
-    told = r"small.py failed: .* timed out after 1 seconds.*; open it in Jupyter and run it$"
+    told = r"small.py failed: A cell timed out .* after 1 seconds; open it in Jupyter and run it$"
     with pytest.raises(UserError, match=told):
         run_notebook(path)
 

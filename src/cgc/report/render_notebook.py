@@ -59,7 +59,7 @@ def run_notebook(path: Path, **parameters: str) -> NotebookNode:
         except CellExecutionError as error:
             raise UserError(f"{path} failed: {_reason(error)}") from error
         except (CellTimeoutError, RuntimeError) as error:  # a kernel that dies is the latter
-            reason = str(error).partition("\n")[0]
+            reason = str(error).partition("\n")[0].rstrip(".")
             raise UserError(f"{path} failed: {reason}; open it in Jupyter and run it") from error
 
 
