@@ -36,6 +36,15 @@ def test_every_seed_is_a_point(figure: Figure) -> None:
     assert [list(line.get_xdata()) for line in points] == [PLAIN, [95.5]]
 
 
+def test_interval_is_not_drawn_above_a_hundred_percent() -> None:
+    config = load_config()
+    for seed, accuracy in enumerate([96.0, 98.0, 100.0]):
+        make_metrics(config, f"cifar10_ablation/cgc/seed{seed}", top1_percent=accuracy)
+    (bar,) = ablation_figure(config).axes[0].containers
+    ends = [path.vertices[:, 0].tolist() for path in bar.lines[2][0].get_paths()]
+    assert ends == [pytest.approx([98 - 4.968, 100], abs=1e-3)]
+
+
 def test_equal_seeds_do_not_hide_each_other() -> None:
     config = load_config()
     for seed in range(3):

@@ -75,7 +75,8 @@ def _draw_row(axes: Axes, row: int, values: list[float]) -> None:
     style: dict[str, Any] = {"color": "#0173b2", "markersize": 4, "zorder": 3}
     above = [row - 0.15 - 0.13 * values[:i].count(value) for i, value in enumerate(values)]
     axes.plot(values, above, "o", mfc="none", color="black", markersize=3.5, mew=0.7)
-    axes.errorbar(mean, row + 0.15, xerr=half, fmt="D", capsize=2, **style)
+    drawn = [[half], [min(half, 100 - mean)]]  # no accuracy is above 100 %
+    axes.errorbar(mean, row + 0.15, xerr=drawn, fmt="D", capsize=2, **style)
     width = f" ± {half:.2f}" if len(values) > 1 else ""
     axes.text(1.02, row, f"{mean:.2f}{width}  (n = {len(values)})", **beside)
 

@@ -60,7 +60,7 @@ FIGURES = {
     "fig_cifar10_ablation": FigureInfo(
         "CIFAR-10 ablation",
         "Top-1 accuracy of every variant of the ablation: each seed, the mean, and its 95 % "
-        "interval (Student's t). The dashed line is CGC's mean.",
+        "interval (Student's t; drawn up to 100 %). The dashed line is CGC's mean.",
         "A row for each variant: small open circles for the seeds, a filled diamond with a "
         "horizontal bar for the mean and its interval, and a dashed vertical line at CGC's mean.",
         settings=ABLATION,
