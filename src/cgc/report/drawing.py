@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from cgc.config import Config
 from cgc.errors import UserError
@@ -121,6 +122,7 @@ def setting_panels(
             continue
         axes[name] = panel
         panel.set(title=config.settings[name].title, xlabel="epoch")
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         panel.grid(color=GRID_COLOUR, linewidth=0.5)
         panel.spines[["top", "right"]].set_visible(False)
     return figure, axes
