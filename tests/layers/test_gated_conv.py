@@ -5,7 +5,8 @@ import torch
 import torch.nn.functional as F
 
 from cgc.layers import gated_conv2d, gated_conv3d, modulated_kernels
-from cgc.layers.gated_conv import BACKENDS
+
+BACKENDS = ["auto", "grouped", "loop", "blocked", "taps"]  # Triton: test_gated_conv_triton.py
 
 OPTIONS = {
     "plain": {},
@@ -120,7 +121,15 @@ def test_an_empty_batch_gives_an_empty_output(backend):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"backend": "fast"}, "backend must be one of auto, grouped, loop: got 'fast'"),
+        ({"backend": "fast"}, "backend must be one of auto, grouped, .*, triton: got 'fast'"),
+        (
+            {"backend": "triton"},
+            "backend 'triton' takes images in .* got 4 dimensions, torch.float64",
+        ),
+        ({"stride": (1, 1, 1)}, r"stride must be one number or 2: got \(1, 1, 1\)"),
+        ({"padding": "reflect"}, "padding must be one number or 2: got 'reflect'"),
+        ({"padding": "same", "stride": 2}, r"padding='same' needs stride 1: got stride=\[2, 2\]"),
+        ({"x": torch.zeros(6, 7, 9)}, r"x and weight must have 4 dimensions: got x \(6, 7, 9\)"),
         ({"groups": 5}, "groups must divide out_channels: got out_channels=12, groups=5"),
         (
             {"input_logits": torch.zeros(3, 5, 6)},

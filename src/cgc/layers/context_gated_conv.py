@@ -125,7 +125,7 @@ class _ContextGatedConv(nn.modules.conv._ConvNd):
         if not self.is_gated:
             raise ValueError(f"a kernel of size {tuple(self.kernel_size)} has no gates")
         context_BCd = self.context_encoder(self._pool(x).flatten(2))
-        B, K = len(x), prod(self.kernel_size)
+        B, K = x.shape[0], prod(self.kernel_size)
         G1_BCK = context_BCd.new_zeros(B, self.in_channels, K)
         G2_BOK = context_BCd.new_zeros(B, self.out_channels, K)
         if "input" in self.branches:

@@ -7,12 +7,14 @@ Shape letters: B batch, C input channels, O output channels, G conv groups, K ke
 (kh*kw, or kt*kh*kw for clips).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import prod
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from cgc.layers.gated_conv_op import BACKENDS, gated_conv
 
 Size = int | Sequence[int]
 
@@ -67,8 +69,11 @@ def gated_conv2d(
         x: images.
         weight, bias, stride, padding, dilation, groups: as in `torch.nn.functional.conv2d`.
         input_logits, output_logits: gate logits, see `modulated_kernels`.
-        backend: "grouped" folds the batch into the groups of one convolution; "loop" takes the
-            samples one after the other and holds one modulated kernel at a time; "auto" chooses.
+        backend: "auto" chooses what was measured to be best for device, dtype and sizes. The
+            others: "grouped" folds the batch into the groups of one convolution; "blocked" does so
+            for as many samples at a time as stay in the cache, and "loop" for one; "taps" adds up
+            matrix products of kernel positions; "triton" makes the kernels inside the products, on
+            a GPU, for images without conv groups.
 
     Shape:
         - x: (B, C, H, W)
@@ -80,7 +85,8 @@ def gated_conv2d(
         (B, O, H', W')
 
     Raises:
-        ValueError: the shapes do not belong together, or the backend is unknown.
+        ValueError: the shapes do not belong together, or the backend is unknown or cannot do it.
+        RuntimeError: a second derivative is asked for.
 
     Example:
         >>> x, weight = torch.randn(2, 4, 8, 8), torch.randn(6, 4, 3, 3)
@@ -89,8 +95,8 @@ def gated_conv2d(
         >>> torch.allclose(y, F.conv2d(x, weight, padding=1), atol=1e-4)
         True
     """
-    conv = _conv(F.conv2d, stride, padding, dilation)
-    return _gated_conv(conv, x, weight, input_logits, output_logits, bias, groups, backend)
+    geometry = (stride, padding, dilation, groups)
+    return _gated_conv(2, x, weight, input_logits, output_logits, bias, *geometry, backend)
 
 
 def gated_conv3d(
@@ -117,78 +123,77 @@ def gated_conv3d(
     Returns:
         (B, O, T', H', W')
     """
-    conv = _conv(F.conv3d, stride, padding, dilation)
-    return _gated_conv(conv, x, weight, input_logits, output_logits, bias, groups, backend)
-
-
-Conv = Callable[[Tensor, Tensor, Tensor | None, int], Tensor]  # x, weight, bias, groups
-
-
-def _conv(conv: Callable[..., Tensor], stride: Size, padding: Size | str, dilation: Size) -> Conv:
-    """Fix the geometry, leaving what the backends choose."""
-    return lambda x, weight, bias, groups: conv(x, weight, bias, stride, padding, dilation, groups)
+    geometry = (stride, padding, dilation, groups)
+    return _gated_conv(3, x, weight, input_logits, output_logits, bias, *geometry, backend)
 
 
 def _gated_conv(
-    conv: Conv,
+    dims: int,
     x: Tensor,
     weight: Tensor,
     input_logits: Tensor,
     output_logits: Tensor,
     bias: Tensor | None,
+    stride: Size,
+    padding: Size | str,
+    dilation: Size,
     groups: int,
     backend: str,
 ) -> Tensor:
-    if backend not in BACKENDS:
-        raise ValueError(f"backend must be one of {', '.join(BACKENDS)}: got {backend!r}")
+    if backend != "auto" and backend not in BACKENDS:
+        raise ValueError(f"backend must be one of auto, {', '.join(BACKENDS)}: got {backend!r}")
     _check_shapes(weight, input_logits, output_logits, groups)
+    _check_input(dims, x, weight, input_logits)
+    x, bias = _autocast(x), None if bias is None else _autocast(bias)
+    stride, dilation = _per_side("stride", stride, dims), _per_side("dilation", dilation, dims)
+    x, padding = _resolve_padding(x, padding, weight.shape[2:], stride, dilation)
+    y = gated_conv(
+        x, weight, input_logits, output_logits, stride, padding, dilation, groups, backend
+    )
+    return y if bias is None else y + bias.view(-1, *[1] * dims)
+
+
+def _autocast(x: Tensor) -> Tensor:
+    """Convert as `torch.nn.functional.conv2d` does under autocast."""
+    device = x.device.type
+    if torch.is_autocast_enabled(device) and x.dtype != torch.float64:
+        return x.to(torch.get_autocast_dtype(device))
+    return x
+
+
+def _per_side(name: str, given: Size | str, dims: int) -> list[int]:
+    sides = [given] if isinstance(given, int) else given
+    if isinstance(sides, str) or len(sides) not in (1, dims):
+        raise ValueError(f"{name} must be one number or {dims}: got {given!r}")
+    return list(sides) * (dims // len(sides))
+
+
+def _resolve_padding(
+    x: Tensor, padding: Size | str, kernel: Sequence[int], stride: list[int], dilation: list[int]
+) -> tuple[Tensor, list[int]]:
+    """Turn "same" and "valid" into numbers; an odd total of "same" pads `x` at its end first."""
+    if padding == "valid":
+        return x, [0] * len(kernel)
+    if padding != "same":
+        return x, _per_side("padding", padding, len(kernel))
+    if max(stride) > 1:
+        raise ValueError(f"padding='same' needs stride 1: got stride={stride}")
+    totals = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
+    ends = [side for total in reversed(totals) for side in (0, total % 2)]
+    return F.pad(x, ends) if any(ends) else x, [total // 2 for total in totals]
+
+
+def _check_input(dims: int, x: Tensor, weight: Tensor, input_logits: Tensor) -> None:
+    if weight.dim() != dims + 2 or x.dim() != dims + 2:
+        raise ValueError(
+            f"x and weight must have {dims + 2} dimensions: "
+            f"got x {tuple(x.shape)}, weight {tuple(weight.shape)}"
+        )
     if x.shape[:2] != input_logits.shape[:2]:
         raise ValueError(
             "x and input_logits must agree in batch and channels: "
             f"got x {tuple(x.shape)}, input_logits {tuple(input_logits.shape)}"
         )
-    if len(x) == 0:  # no sample, no kernel: the shared one gives the empty output its shape
-        return conv(x, weight, bias, groups)
-    return BACKENDS[backend](conv, x, weight, input_logits, output_logits, bias, groups)
-
-
-def _grouped(
-    conv: Conv,
-    x: Tensor,
-    weight: Tensor,
-    input_logits: Tensor,
-    output_logits: Tensor,
-    bias: Tensor | None,
-    groups: int,
-) -> Tensor:
-    """One convolution of one image with B*C channels in B*G groups."""
-    B = len(x)
-    kernels_BOCk = modulated_kernels(weight, input_logits, output_logits, groups)
-    y = conv(x.flatten(0, 1).unsqueeze(0), kernels_BOCk.flatten(0, 1), None, B * groups)
-    y = y.squeeze(0).unflatten(0, (B, -1))  # (B, O, H', W')
-    return y if bias is None else y + bias.to(y.dtype).view(-1, *[1] * (y.dim() - 2))
-
-
-def _loop(
-    conv: Conv,
-    x: Tensor,
-    weight: Tensor,
-    input_logits: Tensor,
-    output_logits: Tensor,
-    bias: Tensor | None,
-    groups: int,
-) -> Tensor:
-    """Sample by sample, with the memory of one modulated kernel."""
-    samples = zip(x.split(1), input_logits.split(1), output_logits.split(1), strict=True)
-    return torch.cat(
-        [
-            conv(x_1, modulated_kernels(weight, g1_1, g2_1, groups).squeeze(0), bias, groups)
-            for x_1, g1_1, g2_1 in samples
-        ]
-    )
-
-
-BACKENDS: dict[str, Callable[..., Tensor]] = {"auto": _grouped, "grouped": _grouped, "loop": _loop}
 
 
 def _check_shapes(weight: Tensor, input_logits: Tensor, output_logits: Tensor, groups: int) -> None:
@@ -202,8 +207,8 @@ def _check_shapes(weight: Tensor, input_logits: Tensor, output_logits: Tensor, g
                 f"{name} must have shape (batch, {wanted[name][0]}, {wanted[name][1]}) for weight "
                 f"{tuple(weight.shape)} and groups={groups}: got {tuple(logits.shape)}"
             )
-    if len(input_logits) != len(output_logits):
+    if input_logits.shape[0] != output_logits.shape[0]:
         raise ValueError(
             "input_logits and output_logits must agree in batch: "
-            f"got {len(input_logits)} and {len(output_logits)}"
+            f"got {input_logits.shape[0]} and {output_logits.shape[0]}"
         )

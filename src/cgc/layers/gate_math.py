@@ -1,0 +1,79 @@
+"""The gate and its derivatives, from exponentials of the logits' two parts.
+
+Supplement A.1: the modulated kernel is W[o,c] * sigmoid(G1[c] + G2[o]) at each kernel position.
+
+    odds against the gate   E = exp(-(G1 + G2)) = exp(-G1) * exp(-G2)   (C + O exponentials)
+    modulated kernel        M = W / (1 + E)
+    with D = dL/dM          dL/dW = D / (1 + E)
+                            dL/dG1, dL/dG2 = sums of D * W * gate * (1 - gate) = dL/dW * M * E
+
+Operands broadcast to (n, G, O/G, C/G), followed by K if all positions are taken at once; n samples,
+G conv groups, O output and C input channels, K kernel positions.
+"""
+
+import torch
+from torch import Tensor
+
+OUTPUTS, INPUTS = 2, 3  # dimensions of such a tensor that gradients of logits are summed over
+
+# exp(-G1) * exp(-G2) is finite and not 0 while both exponents are within half the dtype's range;
+# past that the exponent of the sum is used, held where the gate is 0 or 1 to every digit.
+HALF_RANGE = {torch.float32: 43.0, torch.float64: 350.0}
+FULL_RANGE = {torch.float32: 85.0, torch.float64: 700.0}
+
+
+def math_dtype(*operands: Tensor) -> torch.dtype:
+    """Return the dtype that gates are computed in: float32, or float64 for such operands."""
+    return torch.float64 if any(t.dtype == torch.float64 for t in operands) else torch.float32
+
+
+class GateOdds:
+    """The odds of one call's gates, made for one block of samples at a time.
+
+    Args:
+        input_logits, output_logits: G1 (B, C, K) and G2 (B, O, K).
+        groups: conv groups G.
+        dtype: of the computation, see `math_dtype`.
+    """
+
+    def __init__(
+        self, input_logits: Tensor, output_logits: Tensor, groups: int, dtype: torch.dtype
+    ) -> None:
+        self.inputs = input_logits.to(dtype).unflatten(1, (groups, 1, -1))  # (B,G,1,C/G,K)
+        self.outputs = output_logits.to(dtype).unflatten(1, (groups, -1, 1))  # (B,G,O/G,1,K)
+        self.cap = FULL_RANGE[dtype]
+        # asking would make a GPU wait for its host
+        self.factored = input_logits.device.type == "cpu" and all(
+            _largest(logits) < HALF_RANGE[dtype] for logits in (input_logits, output_logits)
+        )
+        if self.factored:
+            self.inputs, self.outputs = self.inputs.neg().exp_(), self.outputs.neg().exp_()
+
+    def by_position(self) -> "GateOdds":
+        """Put the kernel positions first, so that `odds` takes them one at a time."""
+        self.inputs = self.inputs.movedim(-1, 0).contiguous()
+        self.outputs = self.outputs.movedim(-1, 0).contiguous()
+        return self
+
+    def odds(self, at: tuple[slice | int, ...], out: Tensor) -> Tensor:
+        """Write the odds at the index `at` into `out`."""
+        inputs, outputs = self.inputs[at], self.outputs[at]
+        if self.factored:
+            return torch.mul(inputs, outputs, out=out)
+        return torch.add(inputs, outputs, out=out).clamp_(-self.cap, self.cap).neg_().exp_()
+
+
+def modulate(weight: Tensor, odds: Tensor, out: Tensor) -> Tensor:
+    """Write the modulated kernels, weight / (1 + odds), into `out`, which may be `odds` itself."""
+    torch.add(odds, 1, out=out)
+    return torch.div(weight, out, out=out)
+
+
+def add_samples(total: Tensor, parts: Tensor) -> None:
+    """Add the sum over samples to `total`; `torch.sum` over one sample costs a pass of its own."""
+    total += parts[0] if len(parts) == 1 else parts.sum(0)
+
+
+def _largest(logits: Tensor) -> float:
+    """Return the largest absolute value; infinite if one is not a number."""
+    return torch.linalg.vector_norm(logits, float("inf")).nan_to_num(float("inf")).item()

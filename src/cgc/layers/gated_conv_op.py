@@ -1,0 +1,177 @@
+"""The gated convolution as an operator of PyTorch: autograd, autocast, compile and export know it.
+
+Only x, weight, G1 and G2 are kept for the backward pass, which makes the gates again: the modulated
+kernels would be B times the size of the weight. Which backend does the work is decided here.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.library import custom_op, register_autograd
+
+from cgc.layers.gated_conv_folded import backward as backward_folded
+from cgc.layers.gated_conv_folded import forward as forward_folded
+from cgc.layers.gated_conv_taps import backward as backward_taps
+from cgc.layers.gated_conv_taps import forward as forward_taps
+from cgc.layers.geometry import Geometry
+
+
+class Backend(NamedTuple):
+    """A way to do the work: the two passes."""
+
+    forward: Callable[..., Tensor]
+    backward: Callable[..., tuple[Tensor, Tensor, Tensor, Tensor]]
+
+
+def _folded(numbers: int) -> Backend:
+    return Backend(
+        partial(forward_folded, numbers=numbers), partial(backward_folded, numbers=numbers)
+    )
+
+
+def _triton_forward(*operands: Any) -> Tensor:
+    from cgc.layers.gated_conv_triton import forward  # Triton exists on few platforms
+
+    return forward(*operands)
+
+
+def _triton_backward(*operands: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    from cgc.layers.gated_conv_triton import backward
+
+    return backward(*operands)
+
+
+BACKENDS = {
+    "grouped": _folded(sys.maxsize),
+    "loop": _folded(0),
+    "blocked": _folded(2**19),  # 2 MB of float32; a quarter and four times that were slower
+    "taps": Backend(forward_taps, backward_taps),
+    "triton": Backend(_triton_forward, _triton_backward),
+}
+
+
+def choose(backend: str, x: Tensor, weight: Tensor, geometry: Geometry) -> Backend:
+    """Return the backend of that name, or what was measured to be best for "auto"."""
+    if backend == "auto":
+        backend = _best_on_cpu(x, weight) if x.device.type == "cpu" else _best_on_gpu(x, geometry)
+    if backend == "triton" and not _triton_takes(x, geometry):
+        raise ValueError(
+            "backend 'triton' takes images in float32, bfloat16 or float16, without conv groups: "
+            f"got {x.dim()} dimensions, {x.dtype}, groups={geometry.groups}; use 'grouped'"
+        )
+    return BACKENDS[backend]
+
+
+def _best_on_cpu(x: Tensor, weight: Tensor) -> str:
+    """Choose by the size of the kernel, as measured on two cores with AVX-512.
+
+    Per layer of ResNet-50 (batch 32) and CIFAR ResNets (batch 128), see docs/performance.md: one
+    sample's kernels of 512 channels (9 MB) leave the cache, and products per tap win; at 256
+    channels (2 MB) both ways are equal; below, oneDNN's convolutions run at the processor's peak.
+    These also have the better half precision, and take few channels per group.
+    """
+    large = weight.numel() > 2**20 and weight.shape[1] >= 16
+    return "taps" if large and x.dtype in (torch.float32, torch.float64) else "blocked"
+
+
+def _best_on_gpu(x: Tensor, geometry: Geometry) -> str:
+    return "triton" if _has_triton(x.device) and _triton_takes(x, geometry) else "grouped"
+
+
+def _has_triton(device: torch.device) -> bool:
+    """Return whether Triton is there and has tf32 and bfloat16 products for this GPU."""
+    return (
+        device.type == "cuda"
+        and find_spec("triton") is not None
+        and torch.cuda.get_device_capability(device) >= (8, 0)
+    )
+
+
+def _triton_takes(x: Tensor, geometry: Geometry) -> bool:
+    dtypes = (torch.float32, torch.bfloat16, torch.float16)
+    return x.dim() == 4 and geometry.groups == 1 and x.dtype in dtypes
+
+
+@custom_op("cgc::gated_conv", mutates_args=())
+def gated_conv(
+    x: Tensor,
+    weight: Tensor,
+    input_logits: Tensor,
+    output_logits: Tensor,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+    backend: str,
+) -> Tensor:
+    """Convolve each sample with its own modulated kernel; operands have been checked."""
+    geometry = Geometry(stride, padding, dilation, groups)
+    chosen = choose(backend, x, weight, geometry)
+    if len(x) == 0:
+        return geometry.empty_output(x, weight)
+    return chosen.forward(x, weight, input_logits, output_logits, geometry)
+
+
+@custom_op("cgc::gated_conv_backward", mutates_args=())
+def gated_conv_backward(
+    grad: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    input_logits: Tensor,
+    output_logits: Tensor,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+    backend: str,
+    needs_x: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return the gradients of x (nothing of it unless needed), weight and both logits."""
+    geometry = Geometry(stride, padding, dilation, groups)
+    chosen = choose(backend, x, weight, geometry)
+    operands = (x, weight, input_logits, output_logits)
+    if len(x) == 0:
+        return x.clone(), torch.zeros_like(weight), input_logits.clone(), output_logits.clone()
+    grads = chosen.backward(grad, *operands, geometry, needs_x)
+    weight_grad, *logit_grads = (
+        g.to(t.dtype).contiguous() for g, t in zip(grads[1:], operands[1:], strict=True)
+    )
+    return grads[0], weight_grad, logit_grads[0], logit_grads[1]
+
+
+@gated_conv.register_fake
+def _(x, weight, input_logits, output_logits, stride, padding, dilation, groups, backend):  # type: ignore[no-untyped-def]
+    return Geometry(stride, padding, dilation, groups).empty_output(x, weight)
+
+
+@gated_conv_backward.register_fake
+def _(grad, x, weight, G1, G2, stride, padding, dilation, groups, backend, needs_x):  # type: ignore[no-untyped-def]
+    grad_x = torch.empty_like(x if needs_x else x[:0])
+    return grad_x, *(t.new_empty(t.shape) for t in (weight, G1, G2))
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    ctx.save_for_backward(*inputs[:4])
+    ctx.options = inputs[4:]
+
+
+def _differentiate(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    operands, needs_x = ctx.saved_tensors, ctx.needs_input_grad[0]
+    grad_x, *grads = torch.ops.cgc.gated_conv_backward(grad, *operands, *ctx.options, needs_x)
+    return grad_x if needs_x else None, *grads, *(None for _ in ctx.options)
+
+
+def _refuse(ctx: Any, *grads: Tensor) -> None:
+    raise RuntimeError(
+        "gated_conv2d and gated_conv3d have first derivatives only: for the second, convolve with "
+        "modulated_kernels(...) by torch.nn.functional.conv2d, one sample at a time"
+    )
+
+
+register_autograd("cgc::gated_conv", _differentiate, setup_context=_save)
+register_autograd("cgc::gated_conv_backward", _refuse)

@@ -1,0 +1,214 @@
+"""The operator in PyTorch: registration, precision, memory, autocast, compile, export."""
+
+import pytest
+import torch
+from torch.autograd.graph import saved_tensors_hooks
+from torch.library import opcheck
+
+from cgc.layers import ContextGatedConv2d, gated_conv2d, gated_conv3d, modulated_kernels
+
+BACKENDS = ["auto", "grouped", "loop", "blocked", "taps"]
+DEFAULTS = ([1, 1], [1, 1], [1, 1])
+
+
+def operands(*, B=5, C=6, O=4, size=(7, 9), groups=1, dtype=torch.float32, spread=1.0):
+    torch.manual_seed(0)
+    shapes = [(B, C, *size), (O, C // groups, 3, 2), (B, C, 6), (B, O, 6)]
+    tensors = [torch.randn(shape, dtype=dtype) for shape in shapes]
+    return [t * spread if t.dim() == 3 else t for t in tensors]
+
+
+def values_and_gradients(tensors, **options):
+    """Return the output and the gradient of every operand, for a fixed gradient of the output."""
+    tensors = [t.detach().clone().requires_grad_() for t in tensors]
+    y = gated_conv2d(*tensors, padding=1, stride=(2, 1), **options)
+    torch.manual_seed(1)
+    grad = torch.randn(y.shape, dtype=torch.float64).to(y.dtype)
+    return [y.detach(), *torch.autograd.grad(y, tensors, grad)]
+
+
+def relative_errors(found, exact):
+    return [
+        float((f.double() - e.double()).norm() / e.double().norm())
+        for f, e in zip(found, exact, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
+def test_operator_is_registered_as_pytorch_wants(backend, layout):
+    x, *others = (t.requires_grad_() for t in operands())
+    x = x.detach().to(memory_format=layout).requires_grad_()
+    opcheck(torch.ops.cgc.gated_conv.default, (x, *others, *DEFAULTS, 1, backend))
+
+
+@pytest.mark.parametrize("needs_x", [True, False])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_backward_operator_is_registered_as_pytorch_wants(backend, needs_x):
+    given = operands()
+    grad = torch.randn_like(gated_conv2d(*given, padding=1))
+    opcheck(
+        torch.ops.cgc.gated_conv_backward.default, (grad, *given, *DEFAULTS, 1, backend, needs_x)
+    )
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_float32_agrees_with_float64_to_five_digits(backend, groups):
+    given = operands(groups=groups)
+    exact = values_and_gradients([t.double() for t in given], groups=groups, backend="loop")
+    found = values_and_gradients(given, groups=groups, backend=backend)
+    assert max(relative_errors(found, exact)) < 1e-5
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_bfloat16_agrees_with_float64_to_two_digits(backend):
+    given = operands(dtype=torch.bfloat16)
+    exact = values_and_gradients([t.double() for t in given], backend="loop")
+    found = values_and_gradients(given, backend=backend)
+    assert {t.dtype for t in found} == {torch.bfloat16}
+    assert max(relative_errors(found, exact)) < 1e-2
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("spread", [50.0, 500.0])
+def test_extreme_logits_agree_with_float64(backend, spread):
+    """exp(-G1) * exp(-G2) would overflow, or be infinity times zero."""
+    given = operands(spread=spread)
+    given[2][0], given[3][0] = spread, -spread  # gates of one half, from parts out of range
+    exact = values_and_gradients([t.double() for t in given], backend="loop")
+    found = values_and_gradients(given, backend=backend)
+    assert max(relative_errors(found, exact)) < 1e-4
+
+
+def test_logits_that_are_not_numbers_are_not_hidden():
+    given = operands()
+    given[2][1, 0, 0] = torch.nan
+    y = gated_conv2d(*given)
+    assert y[1].isnan().all()
+    assert not y[0].isnan().any()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_channels_last_and_strided_operands_give_the_same(backend):
+    given = operands()
+    x, weight, G1, G2 = (t.double() for t in given)
+    strided = [
+        x.to(memory_format=torch.channels_last),
+        weight.to(memory_format=torch.channels_last),
+        G1.mT.contiguous().mT,
+        torch.stack([G2, G2], -1)[..., 0],
+    ]
+    for found, exact in zip(
+        values_and_gradients(strided, backend=backend),
+        values_and_gradients([x, weight, G1, G2], backend=backend),
+        strict=True,
+    ):
+        torch.testing.assert_close(found, exact)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_output_keeps_the_memory_format_of_the_input(backend):
+    x, *others = operands()
+    y = gated_conv2d(x.to(memory_format=torch.channels_last), *others, backend=backend)
+    assert y.is_contiguous(memory_format=torch.channels_last)
+    assert gated_conv2d(x, *others, backend=backend).is_contiguous()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_only_the_operands_are_kept_for_the_backward_pass(backend):
+    given = [t.requires_grad_() for t in operands()]
+    kept = []
+    with saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+        gated_conv2d(*given, bias=torch.zeros(4, requires_grad=True), backend=backend)
+    assert [t.data_ptr() for t in kept] == [t.data_ptr() for t in given]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_results_repeat_bit_for_bit(backend):
+    given = operands(B=40, C=16, O=24, size=(9, 11))
+    for once, again in zip(
+        *(values_and_gradients(given, backend=backend) for _ in "12"), strict=True
+    ):
+        assert torch.equal(once, again)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_batch_of_several_blocks_equals_its_samples(backend):
+    given = operands(B=9, C=40, O=70, size=(36, 34), dtype=torch.float64)
+    weight = given[1]
+    singly = [
+        values_and_gradients([x, weight, G1, G2], backend="loop")[0]
+        for x, G1, G2 in zip(*(t.split(1) for t in (given[0], *given[2:])), strict=True)
+    ]
+    y = gated_conv2d(*given, padding=1, stride=(2, 1), backend=backend)
+    torch.testing.assert_close(y, torch.cat(singly))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_autocast_computes_in_its_dtype_and_returns_gradients_in_ours(dtype):
+    x, weight, G1, G2 = (t.requires_grad_() for t in operands())
+    bias = torch.zeros(4, requires_grad=True)
+    with torch.autocast("cpu", dtype):
+        y = gated_conv2d(x, weight, G1, G2, bias)
+    assert y.dtype == dtype
+    y.float().sum().backward()
+    assert {t.grad.dtype for t in (x, weight, G1, G2, bias)} == {torch.float32}
+
+
+def test_autocast_leaves_float64_alone():
+    given = operands(dtype=torch.float64)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert gated_conv2d(*given).dtype == torch.float64
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_layer_compiles_without_a_graph_break(dtype):
+    """`aot_eager` traces both passes; generating code would test PyTorch, and take a minute."""
+    torch.manual_seed(0)
+    conv = ContextGatedConv2d(32, 48, 3, padding="same", gate_init="ones")
+    compiled = torch.compile(conv, fullgraph=True, backend="aot_eager")
+    x = torch.randn(3, 32, 7, 9)
+    gradients = []
+    for layer in (conv, compiled):
+        with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+            gradients.append(torch.autograd.grad(layer(x).float().square().sum(), conv.weight)[0])
+    torch.testing.assert_close(*gradients)
+
+
+def test_layer_exports_with_a_batch_of_any_size():
+    conv = ContextGatedConv2d(4, 6, 3, gate_init="ones").eval()
+    batch = torch.export.Dim("batch", min=2, max=64)
+    exported = torch.export.export(conv, (torch.randn(3, 4, 7, 9),), dynamic_shapes=({0: batch},))
+    x = torch.randn(5, 4, 7, 9)
+    torch.testing.assert_close(exported.module()(x), conv(x))
+
+
+def test_clips_go_through_the_same_operator():
+    calls = []
+
+    class Watch(torch.utils._python_dispatch.TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            calls.append(func)
+            return func(*args, **kwargs or {})
+
+    x, weight, G1, G2 = operands()
+    with Watch():
+        gated_conv3d(x.unsqueeze(2), weight.unsqueeze(2), G1, G2)
+    assert torch.ops.cgc.gated_conv.default in calls
+
+
+def test_a_second_derivative_is_refused_with_the_way_out():
+    given = [t.requires_grad_() for t in operands()]
+    (grad_x,) = torch.autograd.grad(
+        gated_conv2d(*given).square().sum(), given[:1], create_graph=True
+    )
+    with pytest.raises(RuntimeError, match=r"first derivatives only: .* modulated_kernels"):
+        grad_x.sum().backward()
+
+
+def test_modulated_kernels_are_what_the_operator_convolves_with():
+    x, weight, G1, G2 = operands(dtype=torch.float64)
+    kernels = modulated_kernels(weight, G1, G2)
+    y = gated_conv2d(x, weight, G1, G2)
+    torch.testing.assert_close(y[2], torch.nn.functional.conv2d(x[2], kernels[2]))
