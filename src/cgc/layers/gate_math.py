@@ -5,7 +5,7 @@ Supplement A.1: the modulated kernel is W[o,c] * sigmoid(G1[c] + G2[o]) at each 
     odds against the gate   E = exp(-(G1 + G2)) = exp(-G1) * exp(-G2)   (C + O exponentials)
     modulated kernel        M = W / (1 + E)
     with D = dL/dM          dL/dW = D / (1 + E)
-                            dL/dG1, dL/dG2 = sums of D * W * gate * (1 - gate) = dL/dW * M * E
+                            dL/dG1, dL/dG2 = sums of D * W * gate * (1 - gate) = dL/dW * (W - M)
 
 Operands broadcast to (n, G, O/G, C/G), followed by K if all positions are taken at once; n samples,
 G conv groups, O output and C input channels, K kernel positions.

@@ -39,21 +39,20 @@ def backward(
     numbers: int,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return the gradients of x (nothing of it unless needed), weight, G1 and G2."""
-    work = _Work(x, weight, G1, G2, geometry, numbers, buffers=3)
+    work = _Work(x, weight, G1, G2, geometry, numbers, buffers=2)
     grad_x = torch.empty_like(x if needs_x else x[:0])
     grad_weight = torch.zeros_like(work.weight_GOCK)
     grad_G1, grad_G2 = (torch.empty_like(G, dtype=grad_weight.dtype) for G in (G1, G2))
     for block in blocks(len(x), work.samples):
-        odds, kernels, inverse_gates = work.buffers_for(block)
-        work.gates.odds((block,), out=odds)
-        torch.add(odds, 1, out=inverse_gates)
+        inverse_gates, kernels = work.buffers_for(block)
+        work.gates.odds((block,), out=inverse_gates).add_(1)
         torch.div(work.weight_GOCK, inverse_gates, out=kernels)
         grad_block, grad_kernels = work.convolve_backward(grad[block], block, kernels, needs_x)
         if needs_x:
             grad_x[block] = grad_block
         grad_gated = grad_kernels.div_(inverse_gates)
         add_samples(grad_weight, grad_gated)
-        grad_logits = kernels.mul_(odds).mul_(grad_gated)
+        grad_logits = torch.sub(work.weight_GOCK, kernels, out=kernels).mul_(grad_gated)
         grad_G1[block] = grad_logits.sum(OUTPUTS).flatten(1, 2)
         grad_G2[block] = grad_logits.sum(INPUTS).flatten(1, 2)
     return grad_x, grad_weight.reshape(weight.shape), grad_G1, grad_G2

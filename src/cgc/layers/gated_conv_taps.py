@@ -17,8 +17,8 @@ from torch import Tensor
 from cgc.layers.gate_math import INPUTS, OUTPUTS, GateOdds, add_samples, math_dtype, modulate
 from cgc.layers.geometry import Geometry, blocks
 
-BLOCK_NUMBERS = 2**19  # of inputs and outputs in a block of samples: 2 MB of float32
-TILE_NUMBERS = 2**16  # of modulated kernels in a tile: 256 KB, a quarter of a second-level cache
+BLOCK_NUMBERS = 2**21  # of inputs and outputs in a block of samples: 8 MB of float32
+TILE_NUMBERS = 2**19  # of modulated kernels in a tile: 2 MB, some work for each of two cores
 
 
 def forward(x: Tensor, weight: Tensor, G1: Tensor, G2: Tensor, geometry: Geometry) -> Tensor:
@@ -50,7 +50,7 @@ def backward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return the gradients of x (nothing of it unless needed), weight, G1 and G2."""
     plan = _Plan(x, weight, G1, G2, geometry)
-    tiles = plan.empty_tiles(4)
+    tiles = plan.empty_tiles(3)
     grad_x = torch.empty_like(x if needs_x else x[:0])
     grad_weight = torch.zeros_like(plan.weight_KGOC)
     grad_G1, grad_G2 = torch.empty_like(plan.gates.inputs), torch.empty_like(plan.gates.outputs)
@@ -58,9 +58,8 @@ def backward(
         x_padded, grad_y = plan.pad(x[block]), plan.places_first(grad[block])
         grad_padded = torch.zeros_like(x_padded if needs_x else x_padded[:0])
         for k, tap, tile in plan.tiles(len(x_padded)):
-            odds, inverse_gates, kernels, grad_kernels = tiles[:, : tile.stop - tile.start].unbind()
-            plan.odds(k, block, tile, out=odds)
-            torch.add(odds, 1, out=inverse_gates)
+            inverse_gates, kernels, grad_kernels = tiles[:, : tile.stop - tile.start].unbind()
+            plan.odds(k, block, tile, out=inverse_gates).add_(1)
             torch.div(plan.weight_KGOC[k], inverse_gates, out=kernels)
             grad_tile = grad_y[tile].flatten(0, 1)
             if needs_x:
@@ -70,7 +69,7 @@ def backward(
             torch.bmm(grad_tile.mT, x_k, out=grad_kernels.flatten(0, 1))
             grad_gated = grad_kernels.div_(inverse_gates)
             add_samples(grad_weight[k], grad_gated)
-            grad_logits = kernels.mul_(odds).mul_(grad_gated)
+            grad_logits = torch.sub(plan.weight_KGOC[k], kernels, out=kernels).mul_(grad_gated)
             torch.sum(grad_logits, OUTPUTS, keepdim=True, out=grad_G1[k, block][tile])
             torch.sum(grad_logits, INPUTS, keepdim=True, out=grad_G2[k, block][tile])
         if needs_x:
@@ -108,10 +107,10 @@ class _Plan:
         """Return buffers for kernels, (count, n, G, O/G, C/G), to be used again by every tile."""
         return self.weight_KGOC.new_empty(count, self.samples_of_tile, *self.weight_KGOC.shape[1:])
 
-    def odds(self, k: int, block: slice, tile: slice, *, out: Tensor) -> None:
+    def odds(self, k: int, block: slice, tile: slice, *, out: Tensor) -> Tensor:
         """Make the odds of a tile of a block."""
         samples = slice(block.start + tile.start, block.start + tile.stop)
-        self.gates.odds((k, samples), out=out)
+        return self.gates.odds((k, samples), out=out)
 
     def pad(self, x: Tensor) -> Tensor:
         """Put channels last, (n, G, *size, C/G), with zeros around."""

@@ -10,7 +10,7 @@ or input places of one sample, k a kernel position; other letters as in `gated_c
 Programs: (places, channels, samples), or for the weight (o and c tiles, positions, parts of batch).
 """
 
-# mypy: disable-error-code="no-untyped-def"
+# mypy: disable-error-code="no-untyped-def,import-untyped"
 # (kernels are no Python functions: their arguments are pointers and numbers of the device)
 
 import os
@@ -266,8 +266,8 @@ def _grid(places: int, channels: int, samples: int) -> Callable[[dict[str, Any]]
 
 def _by_position(weight: Tensor, G1: Tensor, G2: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Lay out weight (K, O, C), G1 (B, K, C) and G2 (B, K, O), in float32."""
-    logits = (G.float().mT.contiguous() for G in (G1, G2))
-    return weight.float().flatten(2).movedim(-1, 0).contiguous(), *logits
+    weight_KOC = weight.float().flatten(2).movedim(-1, 0).contiguous()
+    return weight_KOC, G1.float().mT.contiguous(), G2.float().mT.contiguous()
 
 
 def _geometry(geometry: Geometry) -> tuple[int, ...]:
