@@ -130,6 +130,10 @@ def test_an_empty_batch_gives_an_empty_output(backend):
         ({"padding": "reflect"}, "padding must be one number or 2: got 'reflect'"),
         ({"padding": "same", "stride": 2}, r"padding='same' needs stride 1: got stride=\[2, 2\]"),
         ({"x": torch.zeros(6, 7, 9)}, r"x and weight must have 4 dimensions: got x \(6, 7, 9\)"),
+        (
+            {"x": torch.zeros(3, 6, 7, 9)},
+            "one dtype outside autocast: got torch.float32 and torch.f",
+        ),
         ({"groups": 5}, "groups must divide out_channels: got out_channels=12, groups=5"),
         (
             {"input_logits": torch.zeros(3, 5, 6)},

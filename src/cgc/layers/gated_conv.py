@@ -144,7 +144,7 @@ def _gated_conv(
         raise ValueError(f"backend must be one of auto, {', '.join(BACKENDS)}: got {backend!r}")
     _check_shapes(weight, input_logits, output_logits, groups)
     _check_input(dims, x, weight, input_logits)
-    x, bias = _autocast(x), None if bias is None else _autocast(bias)
+    x, bias = _autocast(x, weight), None if bias is None else _autocast(bias, bias)
     stride, dilation = _per_side("stride", stride, dims), _per_side("dilation", dilation, dims)
     x, padding = _resolve_padding(x, padding, weight.shape[2:], stride, dilation)
     y = gated_conv(
@@ -153,11 +153,15 @@ def _gated_conv(
     return y if bias is None else y + bias.view(-1, *[1] * dims)
 
 
-def _autocast(x: Tensor) -> Tensor:
-    """Convert as `torch.nn.functional.conv2d` does under autocast."""
+def _autocast(x: Tensor, weight: Tensor) -> Tensor:
+    """Convert as `F.conv2d` does under autocast; without it, dtypes must agree."""
     device = x.device.type
     if torch.is_autocast_enabled(device) and x.dtype != torch.float64:
         return x.to(torch.get_autocast_dtype(device))
+    if x.dtype != weight.dtype:
+        raise ValueError(
+            f"x and weight must have one dtype outside autocast: got {x.dtype} and {weight.dtype}"
+        )
     return x
 
 
