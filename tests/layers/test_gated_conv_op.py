@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.autograd.graph import saved_tensors_hooks
 from torch.library import opcheck
+from torch.utils.flop_counter import FlopCounterMode
 
 from cgc.layers import ContextGatedConv2d, gated_conv2d, gated_conv3d, modulated_kernels
 
@@ -182,6 +183,24 @@ def test_layer_exports_with_a_batch_of_any_size():
     exported = torch.export.export(conv, (torch.randn(3, 4, 7, 9),), dynamic_shapes=({0: batch},))
     x = torch.randn(5, 4, 7, 9)
     torch.testing.assert_close(exported.module()(x), conv(x))
+
+
+@pytest.mark.parametrize("needs_x", [True, False])
+def test_operations_are_counted_as_those_of_the_plain_convolution(needs_x):
+    x, weight, G1, G2 = (t.requires_grad_() for t in operands())
+    x = x.detach().requires_grad_(needs_x)
+    counts = []
+    for convolve in (lambda: gated_conv2d(x, weight, G1, G2),
+                     lambda: torch.nn.functional.conv2d(x, weight)):  # fmt: skip
+        with FlopCounterMode(display=False) as counter:
+            convolve().sum().backward()
+        counts.append(counter.get_total_flops())
+    assert counts[0] == counts[1] > 0
+
+
+def test_the_meta_device_gives_the_shape():
+    given = [t.to("meta") for t in operands()]
+    assert gated_conv2d(*given, stride=(2, 1), padding=1).shape == (5, 4, 4, 10)
 
 
 def test_clips_go_through_the_same_operator():

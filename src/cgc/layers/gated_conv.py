@@ -156,7 +156,8 @@ def _gated_conv(
 def _autocast(x: Tensor, weight: Tensor) -> Tensor:
     """Convert as `F.conv2d` does under autocast; without it, dtypes must agree."""
     device = x.device.type
-    if torch.is_autocast_enabled(device) and x.dtype != torch.float64:
+    is_known = torch.amp.is_autocast_available(device)  # the meta device has none
+    if is_known and torch.is_autocast_enabled(device) and x.dtype != torch.float64:
         return x.to(torch.get_autocast_dtype(device))
     if x.dtype != weight.dtype:
         raise ValueError(

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 from torch.library import custom_op, register_autograd
+from torch.utils.flop_counter import conv_flop_count, register_flop_formula
 
 from cgc.layers.gated_conv_folded import backward as backward_folded
 from cgc.layers.gated_conv_folded import forward as forward_folded
@@ -175,3 +176,17 @@ def _refuse(ctx: Any, *grads: Tensor) -> None:
 
 register_autograd("cgc::gated_conv", _differentiate, setup_context=_save)
 register_autograd("cgc::gated_conv_backward", _refuse)
+
+
+# FlopCounterMode counts 0 for an operator that it does not know
+@register_flop_formula(torch.ops.cgc.gated_conv)
+def _(x_shape: list[int], weight_shape: list[int], *_: Any, out_shape: list[int], **__: Any) -> int:
+    return conv_flop_count(x_shape, weight_shape, out_shape)
+
+
+@register_flop_formula(torch.ops.cgc.gated_conv_backward)
+def _(
+    grad_shape: list[int], x_shape: list[int], weight_shape: list[int], *rest: Any, **_: Any
+) -> int:
+    needs_x = rest[-1]
+    return conv_flop_count(x_shape, weight_shape, grad_shape) * (2 if needs_x else 1)
