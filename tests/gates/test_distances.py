@@ -37,14 +37,37 @@ def with_constant_gates(record: GateRecord) -> GateRecord:
     )
 
 
+def in_precision(record: GateRecord, dtype: torch.dtype) -> GateRecord:
+    return replace(
+        record,
+        input_logits=record.input_logits.to(dtype),
+        output_logits=record.output_logits.to(dtype),
+    )
+
+
 @pytest.mark.parametrize("record", RECORDS.values(), ids=RECORDS)
 def test_gate_distances_equal_direct_computation(record: GateRecord) -> None:
     found = record.distances()
     inter, intra = direct_distances(record)
-    # float32 rounds the oracle's sums of logits, not ours
+    # one of two logits in float32: that rounds the oracle's sums of logits, not ours
     tolerance = 1e-6 if record.input_logits.dtype == torch.float32 else 1e-12
     assert_close(found.inter, torch.tensor(inter), rtol=tolerance, atol=1e-13)
     assert_close(found.intra, torch.tensor(intra), rtol=tolerance, atol=1e-13)
+
+
+@pytest.mark.parametrize("scale", [0.1, 1.5, 30, 800])
+def test_float32_logits_give_the_distances_of_their_float64_values(scale: float) -> None:
+    record = in_precision(make_record((5, 2, 13), channels=(16, 24), scale=scale), torch.float32)
+    found, expected = record.distances(), in_precision(record, torch.float64).distances()
+    assert_close(found.inter, expected.inter, rtol=2e-6, atol=0)
+    assert_close(found.intra, expected.intra, rtol=2e-6, atol=0)
+
+
+def test_float32_logits_that_hardly_vary_keep_their_digits() -> None:
+    record = in_precision(make_record((2, 3), scale=1e-4), torch.float32)
+    found, expected = record.distances(), in_precision(record, torch.float64).distances()
+    assert_close(found.inter, expected.inter, rtol=1e-7, atol=0)
+    assert_close(found.intra, expected.intra, rtol=1e-7, atol=0)
 
 
 @pytest.mark.parametrize("block_bytes", [1, 2_000, 5_000, 10**9])
@@ -77,10 +100,12 @@ def test_gate_distances_do_not_depend_on_order_of_images() -> None:
 
 @pytest.mark.parametrize("channels", [(3, 5), (16, 16), (33, 7)])
 @pytest.mark.parametrize("scale", [1.0, 700.0])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_constant_gates_give_distances_of_exactly_zero(
-    channels: tuple[int, int], scale: float
+    channels: tuple[int, int], scale: float, dtype: torch.dtype
 ) -> None:
     record = with_constant_gates(make_record((7, 3, 12), channels=channels, scale=scale))
+    record = in_precision(record, dtype)
     found = record.distances()
     assert found.inter.count_nonzero() == found.intra.count_nonzero() == 0
 
@@ -121,20 +146,33 @@ def test_share_counts_ordered_pairs_and_no_ties() -> None:
 
 
 def test_blocks_cover_each_channel_once() -> None:
-    blocks = plan_blocks(torch.zeros(10, 4, 9), torch.tensor([3, 5]), 2, block_bytes=7_000)
+    blocks = plan_blocks(10, channel_bytes=288, block_bytes=1_000)
     assert [channel for block in blocks for channel in block] == list(range(10))
 
 
 def test_blocks_stay_within_their_bytes() -> None:
-    # 4 * 9 doubles are 288 bytes: 5 images in each of 2 threads, and 2 * 2 centres per channel
-    blocks = plan_blocks(torch.zeros(10, 4, 9), torch.tensor([3, 5]), 2, block_bytes=7_000)
+    blocks = plan_blocks(10, channel_bytes=288, block_bytes=1_000)
     assert [len(block) for block in blocks] == [3, 3, 3, 1]
-    assert 288 * (2 * 5 + 2 * 2 * 3) <= 7_000 < 288 * (2 * 5 + 2 * 2 * 4)
 
 
 def test_block_is_one_channel_when_even_that_is_too_large() -> None:
-    blocks = plan_blocks(torch.zeros(3, 4, 9), torch.tensor([3, 5]), 2, block_bytes=1)
+    blocks = plan_blocks(3, channel_bytes=288, block_bytes=1)
     assert blocks == [range(0, 1), range(1, 2), range(2, 3)]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_number_of_threads_changes_no_digit(dtype: torch.dtype) -> None:
+    record = in_precision(make_record((3, 40) * 60, channels=(33, 20)), dtype)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        alone = record.distances()
+        torch.set_num_threads(4)
+        together = record.distances()
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(alone.inter, together.inter)
+    assert torch.equal(alone.intra, together.intra)
 
 
 def test_threads_of_the_caller_are_left_as_they_were() -> None:

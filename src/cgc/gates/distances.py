@@ -8,21 +8,26 @@ The 50,000 kernels of ResNet-50's last gated layer are 472 GB. But squared dista
 output channels, so each thread makes kernels for one channel and the images of one class at a time.
 
 What keeps the result exact:
-- everything is float64, and kernels are taken relative to that of the first image: constant gates
-  give distances of exactly 0, and no digits go to the part that all kernels share;
+- gates are relative to those of the first image: constant gates give distances of exactly 0, and no
+  digits go to the part that all kernels share;
+- sums over output channels and inner products of centres are float64. So are gates and centres,
+  and then distances agree with plain loops to 1e-12; only where logits are float32 and vary by more
+  than 0.05 these are float32, which costs up to 1e-7 of a distance (docs/performance.md);
 - distances to a centre come from differences, never from expanded squares;
 - distances between centres do come from inner products, since for 1,000 classes nothing but a
   matrix product is fast enough. Relative to the first image's kernel, centres are no longer than
-  images are apart, so this is exact to about 1e-16 of that distance squared.
+  images are apart, so this is exact to about 1e-16 of that distance squared;
+- each sum is made by one thread in one order: the number of threads changes no digit.
 
 Shape letters: N images (n those of one class), M classes, C input channels, O output channels,
-K kernel positions, D = C/groups * K numbers of a kernel per output channel.
+K kernel positions, D = K * C/groups numbers of a kernel per output channel.
 
 READING(ordered-pairs): the "cases" are the ordered pairs of different classes (i,j); inter(i,j) is
 compared with the intra-class distance of the first, intra(i).
 """
 
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -30,11 +35,11 @@ import torch
 from torch import Tensor
 
 from cgc.errors import UserError
-from cgc.gates.kernels import ChannelKernels
+from cgc.gates.kernels import ChannelGates
 from cgc.gates.threads import worker_threads
 
-BLOCK_BYTES = 256 * 2**20
-_DOUBLE_BYTES = 8
+BLOCK_BYTES = 640 * 2**20
+_STRIP = 100
 
 
 @dataclass(frozen=True)
@@ -98,8 +103,9 @@ def gate_distances(
         labels: class of each image, 0..M-1, in any order.
         groups: conv groups of the layer.
         num_classes: M; by default the largest label + 1.
-        block_bytes: bound on the kernels and centres that exist at a time. One output channel is
-            the least there can be, so a single one may exceed it.
+        block_bytes: bound on the centres that exist at a time. One output channel is the least
+            there can be, so a single one may exceed it. Each thread adds the gates of one class
+            and channel, twice.
 
     Shape:
         - input_logits: (N, C, K)
@@ -114,53 +120,76 @@ def gate_distances(
         UserError: shapes or labels do not fit, a class has no images, or a logit is not finite.
     """
     counts_M = class_counts(labels, len(input_logits), num_classes)
-    kernels = ChannelKernels(input_logits, output_logits, weight, groups)
-    by_class = labels.to(kernels.device).argsort(stable=True)
+    gates = ChannelGates(input_logits, output_logits, weight, groups)
+    by_class = labels.to(gates.weight_OD.device).argsort(stable=True)
     members = by_class.split(counts_M.tolist())
-    inner_MM = kernels.weight_OCK.new_zeros(len(counts_M), len(counts_M))
+    M, (O, D) = len(counts_M), gates.weight_OD.shape
+    inner_MM = gates.weight_OD.new_zeros(M, M)
     squared_N = inner_MM.new_zeros(len(labels))
-    blocks = plan_blocks(kernels.weight_OCK, counts_M, torch.get_num_threads(), block_bytes)
+    blocks = plan_blocks(O, M * D * inner_MM.itemsize, block_bytes)
+    centres_MOD = inner_MM.new_empty(M, len(blocks[0]), D)
     with worker_threads() as pool:
         for channels in blocks:
-            add = partial(_centre, kernels, channels, squared_N)
-            centres_MD = torch.stack(list(pool.map(add, members)))
-            inner_MM.addmm_(centres_MD, centres_MD.T)
+            block_MOD = centres_MOD[:, : len(channels)]
+            add = partial(_centre, gates, channels, squared_N)
+            list(pool.map(add, members, block_MOD))
+            add_inner_products(pool, inner_MM, block_MOD.flatten(1))
     intra = [squared_N[images].sqrt().mean() for images in members]
     inter_MM = squared_distances(inner_MM).sqrt_()
     return GateDistances(inter_MM.cpu(), torch.stack(intra).cpu(), counts_M)
 
 
-def _centre(kernels: ChannelKernels, channels: range, squared_N: Tensor, images: Tensor) -> Tensor:
-    """Return the mean kernel of the images; add each one's squared distance to it."""
-    centre_OD = kernels.weight_OCK.new_empty(len(channels), kernels.weight_OCK[0].numel())
-    for centre_D, kernels_nD in zip(centre_OD, kernels.of(images, channels), strict=True):
-        torch.mean(kernels_nD, 0, out=centre_D)
-        kernels_nD -= centre_D
-        squared_N[images] += torch.linalg.vector_norm(kernels_nD, dim=1).square()
-    return centre_OD.flatten()
+def _centre(
+    gates: ChannelGates, channels: range, squared_N: Tensor, images: Tensor, centre_OD: Tensor
+) -> None:
+    """Put the mean kernel of the images into the centre; add each one's squared distance to it."""
+    weight_OD = gates.weight_OD[channels.start : channels.stop]
+    share_n = torch.full_like(images, 1 / len(images), dtype=gates.dtype)
+    mean_OD = torch.empty_like(weight_OD, dtype=gates.dtype)
+    squared_On = share_n.new_empty(len(channels), len(images))
+    # few and large operations: threads wait for each other before every one
+    for mean_D, squared_n, factor_D, gates_nD in zip(
+        mean_OD,
+        squared_On,
+        weight_OD.square().to(gates.dtype),
+        gates.of(images, channels),
+        strict=True,
+    ):
+        torch.mv(gates_nD.T, share_n, out=mean_D)
+        gates_nD -= mean_D
+        torch.mv(gates_nD.square_(), factor_D, out=squared_n)
+    torch.mul(mean_OD, weight_OD, out=centre_OD)
+    squared_N[images] += squared_On.sum(0, dtype=squared_N.dtype)
+
+
+def add_inner_products(pool: Executor, inner: Tensor, points: Tensor) -> None:
+    """Add to (N, N) `inner`, on and below its diagonal, the inner products of (N, D) `points`.
+
+    Each thread makes whole strips alone, so that their number changes no digit.
+    """
+
+    def add(start: int) -> None:
+        strip = slice(start, start + _STRIP)
+        inner[start:, strip].addmm_(points[start:], points[strip].T)
+
+    list(pool.map(add, range(0, len(points), _STRIP)))
 
 
 def squared_distances(inner: Tensor) -> Tensor:
     """Return the (N, N) squared distances of points with (N, N) inner products; diagonal exactly 0.
 
-    The origin should be among the points: see the head of the file.
+    The products are read below the diagonal only. The origin should be among the points: see the
+    head of the file.
     """
     norms = inner.diagonal()
-    squared = norms[:, None] + norms[None, :] - (inner + inner.T)
-    return squared.clamp_(min=0).fill_diagonal_(0)
+    squared = (norms[:, None] + norms - 2 * inner).clamp_(min=0).tril_(-1)
+    return squared + squared.T
 
 
-def plan_blocks(weight_OCK: Tensor, counts: Tensor, workers: int, block_bytes: int) -> list[range]:
-    """Split the output channels into blocks whose kernels and centres take at most `block_bytes`.
-
-    What exists at a time: the centres of all classes in the block's channels, twice while they are
-    put together; and in each worker, one channel's kernels of a class.
-    """
-    O, D = len(weight_OCK), weight_OCK[0].numel()
-    kernels = workers * int(counts.max()) * D * _DOUBLE_BYTES
-    centres_per_channel = 2 * len(counts) * D * _DOUBLE_BYTES
-    size = max(1, (block_bytes - kernels) // centres_per_channel)
-    return [range(start, min(start + size, O)) for start in range(0, O, size)]
+def plan_blocks(channels: int, channel_bytes: int, block_bytes: int) -> list[range]:
+    """Split the output channels into blocks whose centres take at most `block_bytes`."""
+    size = max(1, block_bytes // channel_bytes)
+    return [range(start, min(start + size, channels)) for start in range(0, channels, size)]
 
 
 def class_counts(

@@ -1,12 +1,16 @@
-"""Modulated kernels from recorded gate logits, one output channel at a time (A.1).
+"""Gates from recorded logits, one output channel at a time (A.1).
 
     kernel_n = sigmoid(G1[n,c,k] + G2[n,o,k]) * weight[o,c,k]
 
-sigmoid(a + b) = 1 / (1 + exp(-a)exp(-b)) needs an exponential per logit instead of one per number
-of the kernel; where that product could overflow, exp(-(a + b)) is taken.
+sigmoid(a + b) = exp(b) / (exp(-a) + exp(b)) needs an exponential per logit instead of one per
+number of the kernel; where an exponential could overflow, 1 / (1 + exp(-(a + b))) is taken.
+
+Gates of float32 logits, such as a record's, are float32: off by about 1e-7. Where that could tell
+in distances, because the logits hardly vary or are very large, gates are float64.
 
 Shape letters: N images (n chosen ones), C input channels, O output channels, K kernel positions,
-D = C/groups * K numbers of a kernel per output channel.
+D = K * C/groups numbers of a kernel per output channel, input channels innermost: PyTorch is fast
+only along rows longer than the few kernel positions.
 """
 
 from collections.abc import Iterator
@@ -17,17 +21,23 @@ from torch import Tensor
 
 from cgc.errors import UserError
 
-# exp(-a)exp(-b) neither overflows nor loses digits to subnormal numbers below this sum
-_LARGEST_EXPONENT = 700.0
+# exponentials of smaller logits neither overflow nor lose digits as subnormal numbers
+_TOO_LARGE = {torch.float32: 80.0, torch.float64: 700.0}
+# standard deviation over images, from which on distances from float32 gates are right to 1e-7
+_VARIED = 0.05
 
 
-class ChannelKernels:
-    """Makes modulated kernels from gate logits, one output channel at a time, in float64.
+class ChannelGates:
+    """Makes gates from logits, one output channel at a time.
 
-    They are relative to the kernel of the first image: distances do not change.
+    They are relative to the gates of the first image: distances between kernels do not change.
 
     Args:
         input_logits, output_logits, weight, groups: as for `gate_distances`.
+
+    Attributes:
+        dtype: of the gates; float32 or float64.
+        weight_OD: what to multiply the gates with for the kernels, float64.
 
     Raises:
         UserError: the shapes do not fit each other, or a logit is not finite.
@@ -37,47 +47,54 @@ class ChannelKernels:
         self, input_logits: Tensor, output_logits: Tensor, weight: Tensor, groups: int
     ) -> None:
         _check_shapes(input_logits, output_logits, weight, groups)
-        self.input_NCK, self.output_NOK = input_logits.detach(), output_logits.detach()
-        self.device, self.num_images = input_logits.device, len(input_logits)
-        self.weight_OCK = weight.detach().flatten(2).to(self.device, torch.float64)
-        self._groups = groups
         _largest(weight)
-        self._splits = _largest(input_logits) + _largest(output_logits) < _LARGEST_EXPONENT
-        self._first_OD = torch.zeros_like(self.weight_OCK).flatten(1)
-        first_image, channels = torch.tensor([0]), range(len(self.weight_OCK))
-        self._first_OD = torch.cat([kernel.clone() for kernel in self.of(first_image, channels)])
+        largest = max(_largest(input_logits), _largest(output_logits))
+        self.dtype = torch.float64
+        if input_logits.dtype == output_logits.dtype == torch.float32:
+            varied = max(_variation(input_logits), _variation(output_logits)) > _VARIED
+            if varied and largest < _TOO_LARGE[torch.float32]:
+                self.dtype = torch.float32
+        self._splits = largest < _TOO_LARGE[self.dtype]
+        self.input_NCK, self.output_NOK = input_logits.detach(), output_logits.detach()
+        weight_OCK = weight.detach().flatten(2).to(input_logits.device, torch.float64)
+        self.weight_OD = weight_OCK.transpose(1, 2).flatten(1)
+        self._groups = groups
+        self._minus_first_OKC = torch.zeros_like(weight_OCK.transpose(1, 2), dtype=self.dtype)
+        first_image, channels = torch.tensor([0]), range(len(weight))
+        first = torch.cat([gates.clone() for gates in self.of(first_image, channels)])
+        self._minus_first_OKC = -first.view(self._minus_first_OKC.shape)
 
     def of(self, images: Tensor, channels: range) -> Iterator[Tensor]:
-        """Yield the kernels of `images` (n,) for each of `channels`, (n, D).
+        """Yield the gates of `images` (n,) for each of `channels`, (n, D).
 
         All are the same tensor, which may be changed and is overwritten by the next: small enough
         to stay in the cache, it is never allocated anew.
         """
-        input_nCK = self._prepare(self.input_NCK[images])
-        output_nOK = self._prepare(self.output_NOK[images, channels.start : channels.stop])
-        O, C, K = self.weight_OCK.shape
-        kernels_nCK = input_nCK.new_empty(len(images), C, K)
-        for index, channel in enumerate(channels):
-            first = channel * self._groups // O * C
-            self._modulate(
-                input_nCK[:, first : first + C], output_nOK[:, index, None], channel, kernels_nCK
-            )
-            yield kernels_nCK.flatten(1).sub_(self._first_OD[channel])
+        input_nKC = self.input_NCK[images].transpose(1, 2).contiguous().to(self.dtype)
+        output_nOK = self.output_NOK[images, channels.start : channels.stop].to(self.dtype)
+        if self._splits:
+            input_nKC, output_nOK = input_nKC.neg_().exp_(), output_nOK.exp_()
+        input_GnKC = input_nKC.chunk(self._groups, dim=2)
+        outputs = len(self.weight_OD) // self._groups
+        gates_nKC = torch.empty_like(input_GnKC[0], memory_format=torch.contiguous_format)
+        gates_nD = gates_nKC.flatten(1)
+        minus_first_OKC = self._minus_first_OKC[channels.start : channels.stop]
+        for channel, output_nK1, minus_first_KC in zip(
+            channels, output_nOK[..., None].unbind(1), minus_first_OKC, strict=True
+        ):
+            self._gate(input_GnKC[channel // outputs], output_nK1, minus_first_KC, gates_nKC)
+            yield gates_nD
 
-    def _prepare(self, logits: Tensor) -> Tensor:
-        logits = logits.double()
-        return logits.neg_().exp_() if self._splits else logits
-
-    def _modulate(
-        self, input_nCK: Tensor, output_n1K: Tensor, channel: int, kernels_nCK: Tensor
+    def _gate(
+        self, input_nKC: Tensor, output_nK1: Tensor, minus_first_KC: Tensor, gates_nKC: Tensor
     ) -> None:
         # neither addcmul nor sigmoid: in a tensor's last few numbers they round differently, which
         # would tell equal gates apart
-        if self._splits:
-            torch.mul(input_nCK, output_n1K, out=kernels_nCK)
-        else:  # inf is right: the gate is 0
-            torch.add(input_nCK, output_n1K, out=kernels_nCK).neg_().exp_()
-        torch.div(self.weight_OCK[channel], kernels_nCK.add_(1), out=kernels_nCK)
+        torch.add(input_nKC, output_nK1, out=gates_nKC)
+        if not self._splits:  # inf is right: the gate is 0
+            gates_nKC.neg_().exp_().add_(1)
+            output_nK1 = torch.ones_like(output_nK1)
+        torch.addcdiv(minus_first_KC, output_nK1, gates_nKC, out=gates_nKC)
 
 
 def _largest(values: Tensor) -> float:
@@ -93,6 +110,11 @@ def _largest(values: Tensor) -> float:
             "diverged; record the gates of a sound checkpoint"
         )
     return largest
+
+
+def _variation(logits: Tensor) -> float:
+    """Return the standard deviation over about 1,000 images, averaged over all else."""
+    return float(logits[:: max(1, len(logits) // 1000)].std(0, correction=0).mean())
 
 
 def _check_shapes(input_logits: Tensor, output_logits: Tensor, weight: Tensor, groups: int) -> None:

@@ -27,8 +27,8 @@ import torch
 from torch import Tensor
 
 from cgc.errors import UserError
-from cgc.gates.distances import class_counts, share_of, squared_distances
-from cgc.gates.kernels import ChannelKernels
+from cgc.gates.distances import add_inner_products, class_counts, share_of, squared_distances
+from cgc.gates.kernels import ChannelGates
 from cgc.gates.record import GateRecord
 from cgc.gates.threads import worker_threads
 
@@ -97,13 +97,16 @@ def image_distances(
     M = len(record.classes)
     counts_M = class_counts(record.labels, len(record.input_logits), M, record.classes)
     images = _stratified(record.labels, counts_M, max_images, seed)
-    kernels = ChannelKernels(
+    gates = ChannelGates(
         record.input_logits[images], record.output_logits[images], record.weight, record.groups
     )
     N = len(images)
     inner_NN = torch.zeros(N, N, dtype=torch.float64)
-    for kernels_ND in kernels.of(torch.arange(N), range(len(record.weight))):
-        inner_NN.addmm_(kernels_ND, kernels_ND.T)
+    with worker_threads() as pool:
+        for weight_D, gates_ND in zip(
+            gates.weight_OD, gates.of(torch.arange(N), range(len(record.weight))), strict=True
+        ):
+            add_inner_products(pool, inner_NN, gates_ND * weight_D)
     return ImageDistances(squared_distances(inner_NN), record.labels[images], M)
 
 
