@@ -134,7 +134,9 @@ def git_commit() -> str | None:
         return archive_commit(SOURCE.parents[1])
 
 
-MADE = (":(top,exclude)data", ":(top,exclude)results", ":(top,exclude)dvc.lock")
+MADE = tuple(
+    f":(top,exclude){path}" for path in ("data", "results", "benchmarks/results", "dvc.lock")
+)
 
 
 def _git(*arguments: str) -> str:
