@@ -28,7 +28,7 @@ def peak_bytes(case: Case, contender: str, condition: Condition, device: str) ->
         return None
     # forked from a process that has imported PyTorch and not yet computed: soon there, and clean
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["benchmarks.cases"])
+    context.set_forkserver_preload(["benchmarks.__main__"])
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         threads = torch.get_num_threads()
         return pool.submit(_peak_on_cpu, case, contender, condition, threads).result()

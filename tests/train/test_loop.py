@@ -1,7 +1,9 @@
 """Training as a whole: repeatable, resumable, and stopped by a loss that is not finite."""
 
+import math
 import sys
 
+import pandas as pd
 import pytest
 import torch
 from filelock import FileLock
@@ -155,6 +157,39 @@ def test_loss_that_is_not_finite_stops_the_run_and_says_where(
     _, metadata = read_safetensors(tmp_path / "run" / "work" / "checkpoint.safetensors", "training")
     assert metadata["epochs_done"] == "1"
     assert not (tmp_path / "run" / "model.safetensors").exists()
+
+
+def test_gradient_that_is_not_finite_is_told_as_the_loss_of_its_step(train, monkeypatch):
+    def cross_entropy(scores, labels):
+        return torch.nn.functional.cross_entropy(scores, labels) * float("nan")
+
+    monkeypatch.setattr(loop, "cross_entropy", cross_entropy)
+    with pytest.raises(UserError, match="the loss is nan in epoch 1, step 1;"):
+        train("run", gradient_clipping=1.0)
+
+
+def test_when_losses_are_read_changes_nothing(train, monkeypatch, tmp_path):
+    weights, histories = [], []
+    for seconds in (0, math.inf):
+        monkeypatch.setattr(loop, "SECONDS_BETWEEN_READINGS", seconds)
+        weights.append(train(f"run{seconds}"))
+        history = pd.read_csv(tmp_path / f"run{seconds}" / "history.csv")
+        histories.append(history.drop(columns=["images_per_second", "duration_seconds"]))
+    assert same(*weights)
+    pd.testing.assert_frame_equal(*histories, check_exact=True)
+
+
+def test_losses_of_short_steps_are_read_together(train, monkeypatch):
+    read, sizes = loop.Running.read, []
+
+    def note(running):
+        sizes.append(len(running.waiting))
+        return read(running)
+
+    monkeypatch.setattr(loop, "SECONDS_BETWEEN_READINGS", math.inf)
+    monkeypatch.setattr(loop.Running, "read", note)
+    train("run")
+    assert sizes == [5, 5] * 3  # 5 batches of training and 5 of validation in each of 3 epochs
 
 
 def test_micro_batches_normalise_apart(train):

@@ -9,7 +9,6 @@ READING(no-label-smoothing): "a traditional cross-entropy loss" has none, in bot
 import math
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,37 +27,9 @@ from cgc.train.micro_batches import running_statistics_kept, shares
 from cgc.train.mixup import Mixup
 from cgc.train.progress import TrainingDisplay
 from cgc.train.recipe import learning_rate_multiple, make_optimiser, set_learning_rate
+from cgc.train.running import Running
 
-
-@dataclass
-class Running:
-    """Sums over the images seen."""
-
-    loss: float = 0.0
-    correct: float = 0.0
-    images: int = 0
-
-    def add(self, loss: Tensor, scores: Tensor, labels: Tensor) -> None:
-        """Count a batch by its mean loss."""
-        self.loss += loss.item() * len(labels)
-        self.correct += (scores.argmax(1) == labels).sum().item()
-        self.images += len(labels)
-
-    def over_processes(self, fabric: Fabric) -> "Running":
-        """Return the sums over all processes."""
-        sums = torch.tensor([self.loss, self.correct, self.images], dtype=torch.float64)
-        total = fabric.all_reduce(sums.to(fabric.device), reduce_op="sum")
-        assert isinstance(total, Tensor)
-        loss, correct, images = total.tolist()
-        return Running(loss, correct, int(images))
-
-    @property
-    def mean_loss(self) -> float:
-        return self.loss / self.images
-
-    @property
-    def top1_percent(self) -> float:
-        return 100 * self.correct / self.images
+SECONDS_BETWEEN_READINGS = 1.0  # of losses from the device; steps that take longer are each read
 
 
 class Trainer:
@@ -136,13 +107,19 @@ class Trainer:
         """Train for one epoch, then validate; return its row of the history."""
         seed_everything(self.seed, epoch, self.fabric.global_rank)
         self.train_batches.batch_sampler.set_epoch(epoch)  # type: ignore[union-attr]
+        self.model.train()
         start, seen = time.perf_counter(), Running()
+        last_reading = start
         for batch_number, (x, labels) in enumerate(self.train_batches):
             step = epoch * self.steps_per_epoch + batch_number
             multiple = self._set_learning_rate(step)
             self._step(x, labels, seen, place=f"epoch {epoch + 1}, step {batch_number + 1}")
-            speed = seen.images * self.fabric.world_size / (time.perf_counter() - start)
-            display.step(seen.mean_loss, seen.top1_percent, speed)
+            if time.perf_counter() - last_reading > SECONDS_BETWEEN_READINGS:
+                self._read(seen)
+                last_reading = time.perf_counter()
+                speed = seen.images * self.fabric.world_size / (last_reading - start)
+                display.steps(step + 1, seen.mean_loss, seen.top1_percent, speed)
+        self._read(seen)
         duration = time.perf_counter() - start
         seen = seen.over_processes(self.fabric)
         validation = self._validate()
@@ -167,9 +144,8 @@ class Trainer:
 
     def _step(self, x: Tensor, labels: Tensor, seen: Running, place: str) -> None:
         """One optimiser step, over the shares of the batch that normalise for themselves."""
-        self.model.train()
         self.optimiser.zero_grad()
-        x, labels = x.to(self.fabric.device), labels.to(self.fabric.device)
+        x, labels = self._on_device(x, labels)
         parts = zip(shares(x, self.num_shares), shares(labels, self.num_shares), strict=True)
         for rank, (x_share, labels_share) in enumerate(parts):
             is_last = rank == self.num_shares - 1
@@ -180,14 +156,25 @@ class Trainer:
                 x_mixed, probabilities = self.mixup(x_share, labels_share)
                 scores = self.model(x_mixed)
                 loss = cross_entropy(scores, probabilities)
-                self._check_finite(loss.item(), place)
                 self.fabric.backward(loss / self.num_shares)
-            seen.add(loss, scores, probabilities.argmax(1))
+            seen.add(place, loss, scores, probabilities.argmax(1))
         if self.train.gradient_clipping:
             self.fabric.clip_gradients(
-                self.model, self.optimiser, max_norm=self.train.gradient_clipping
+                self.model,
+                self.optimiser,
+                max_norm=self.train.gradient_clipping,
+                error_if_nonfinite=False,  # the next reading finds it, and says in which step
             )
         self.optimiser.step()
+
+    def _on_device(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Start the way of a batch to the device, which waits for it where it needs it."""
+        device = self.fabric.device
+        return x.to(device, non_blocking=True), labels.to(device, non_blocking=True)
+
+    def _read(self, seen: Running) -> None:
+        for place, loss in seen.read():
+            self._check_finite(loss, place)
 
     def _check_finite(self, loss: float, place: str) -> None:
         if not math.isfinite(loss):
@@ -201,9 +188,10 @@ class Trainer:
         self.model.eval()
         seen = Running()
         for x, labels in self.validation_batches:
-            x, labels = x.to(self.fabric.device), labels.to(self.fabric.device)
+            x, labels = self._on_device(x, labels)
             scores = view_scores(self.model, x)
-            seen.add(cross_entropy(scores, labels), scores, labels)
+            seen.add("validation", cross_entropy(scores, labels), scores, labels)
+        seen.read()
         return seen.over_processes(self.fabric)
 
 

@@ -23,7 +23,6 @@ class TrainingDisplay:
         self, name: str, epochs: int, steps_per_epoch: int, start_epoch: int, quiet: bool
     ) -> None:
         self.epochs, self.steps_per_epoch, self.quiet = epochs, steps_per_epoch, quiet
-        self.done = start_epoch * steps_per_epoch
         self.bar: Progress | None = None
         if sys.stderr.isatty() and not quiet:
             self.bar = Progress(
@@ -35,7 +34,10 @@ class TrainingDisplay:
                 console=Console(stderr=True),
             )
             self.task = self.bar.add_task(
-                name, total=epochs * steps_per_epoch, completed=self.done, status=""
+                name,
+                total=epochs * steps_per_epoch,
+                completed=start_epoch * steps_per_epoch,
+                status="",
             )
 
     def __enter__(self) -> "TrainingDisplay":
@@ -52,16 +54,15 @@ class TrainingDisplay:
         if self.bar:
             self.bar.stop()
 
-    def step(self, loss: float, top1_percent: float, images_per_second: float) -> None:
-        """Show one optimiser step."""
-        self.done += 1
+    def steps(self, done: int, loss: float, top1_percent: float, images_per_second: float) -> None:
+        """Show how many optimiser steps of the whole training are done."""
         if self.bar:
-            epoch = (self.done - 1) // self.steps_per_epoch + 1
+            epoch = (done - 1) // self.steps_per_epoch + 1
             status = (
                 f"epoch {epoch}/{self.epochs}  {images_per_second:,.0f} images/s  "
                 f"loss {loss:.3f}  top-1 {top1_percent:.1f} %"
             )
-            self.bar.update(self.task, completed=self.done, status=status)
+            self.bar.update(self.task, completed=done, status=status)
 
     def epoch(self, row: dict[str, Any], seconds_left: float) -> None:
         """Show one epoch, as it stands in the history."""
@@ -75,6 +76,7 @@ class TrainingDisplay:
             f"{seconds_left:,.0f} s left"
         )
         if self.bar:
+            self.bar.update(self.task, completed=row["epoch"] * self.steps_per_epoch)
             self.bar.console.print(line, highlight=False)
         else:
             print(line, file=sys.stderr, flush=True)
