@@ -8,7 +8,7 @@ import pytest
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/status").exists(), reason="memory is read from Linux's /proc"
 )
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "gate_matrix.py"
+SCRIPT = Path(__file__).parents[1] / "benchmarks" / "gate_matrix.py"
 
 
 @pytest.fixture(scope="module")
