@@ -2,6 +2,7 @@
 
 from collections import Counter
 from math import prod
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from benchmarks import suites
 from benchmarks.cases import Condition, LayerCase, StepCase, Work
 from benchmarks.contenders import OURS, PLAIN, RELEASED, conv_of, use
 from benchmarks.networks import Network, gated_layers
-from benchmarks.results import keep_section, make_section, read_sections
+from benchmarks.results import TORCH_DEVICES, keep_section, make_section, read_sections
 from benchmarks.suites import SUITES, Row, measure, not_run
 from benchmarks.targets import TARGETS, verdicts
 from benchmarks.timing import Passes, Times, time_in_turn, weighted_sum
@@ -20,6 +21,7 @@ from typer.testing import CliRunner
 from cgc.errors import UserError
 from cgc.models import build_model
 
+ROOT = Path(__file__).resolve().parents[1]
 CONDITION = Condition()
 CONTENDERS = [PLAIN, OURS]
 TINY = Network("cifar_resnet8", 4, (3, 8, 8), 10)
@@ -282,3 +284,14 @@ def test_every_target_is_of_a_suite():
 def test_unknown_suite_is_named():
     with pytest.raises(UserError, match="unknown: layers; there are resnet50_layers, cifar_layers"):
         CliRunner().invoke(command_line.app, ["run", "layers"], catch_exceptions=False)
+
+
+@pytest.mark.parametrize("device", ["cpu", "gpu"])
+def test_committed_results_are_of_suites_in_full_size(device):
+    sections = read_sections(ROOT / command_line.RESULTS, device)
+    if not sections:
+        pytest.skip(f"nothing was measured: python -m benchmarks run --device {device}")
+    assert {section["suite"] for section in sections.values()} <= SUITES.keys()
+    for section in sections.values():
+        network = SUITES[section["suite"]].networks[TORCH_DEVICES[device]]
+        assert (section["network"]["model"], section["quick"]) == (network.model, False)
