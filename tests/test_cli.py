@@ -107,6 +107,8 @@ def test_problem_of_the_user_is_one_line_on_stderr(cgc):
 def test_interrupted_command_says_so_in_one_line():
     code = (
         "import os, signal, cgc.cli as cli\n"
+        # where tests run in the background, the signal is ignored
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "cli.artefacts.load_config = lambda files: os.kill(os.getpid(), signal.SIGINT)\n"
         "cli.main()\n"
     )
