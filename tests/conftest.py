@@ -1,5 +1,42 @@
-"""One thread for each test process: several that wait for each other take longer than one."""
+"""How tests run: one thread for each process; what shares a costly fixture in one process."""
 
 import os
+from pathlib import Path
 
+from xdist.scheduler.loadscope import LoadScopeScheduling
+
+# several threads in each of several processes wait for each other
 os.environ["OMP_NUM_THREADS"] = "1"  # before PyTorch is imported
+
+# Files whose tests share a fixture of the whole session that takes long, by the fixture's name.
+SHARED = {
+    "trained": {"test_archive.py", "test_figure.py", "test_training.py"},
+    "origin": {"test_dvc.py", "test_recorded_commit.py", "test_remotes.py", "test_situations.py"},
+}
+# These begin, so that no process is left with one of them when the others are done.
+LONGEST = (*SHARED, "test_processes.py", "test_bad_input.py", "test_benchmarks.py")
+
+
+def scope(file):
+    """Return what the tests of a file are kept together with: a shared fixture, or the file."""
+    return next((fixture for fixture, files in SHARED.items() if file in files), file)
+
+
+class ByFixture(LoadScopeScheduling):
+    """Gives all tests of a file, or of files with a costly fixture, to one process."""
+
+    def _split_scope(self, nodeid):
+        file = nodeid.split("::")[0]
+        return scope(Path(file).name) if "workflow" in file else file
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return ByFixture(config, log)
+
+
+def pytest_collection_modifyitems(items):
+    def place(item):
+        name = scope(item.path.name)
+        return LONGEST.index(name) if name in LONGEST else len(LONGEST)
+
+    items.sort(key=place)

@@ -83,11 +83,3 @@ def trained(tmp_path_factory):
     checkout.succeed("snakemake", "--unlock", *options)
     checkout.succeed(*make)
     return Trained(checkout, options, run, refused)
-
-
-def pytest_collection_modifyitems(items):
-    """Let one process run all tests that share an expensive fixture."""
-    for item in items:
-        for name in ("origin", "trained", "prepared"):
-            if name in getattr(item, "fixturenames", ()):
-                item.add_marker(pytest.mark.xdist_group(name))
