@@ -54,6 +54,13 @@ def test_page_says_that_numbers_are_not_the_paper_s(page: BeautifulSoup) -> None
     assert told in words(page.header)
 
 
+def test_page_names_settings_data_and_checkpoints_in_its_metadata(page: BeautifulSoup) -> None:
+    told = page.select_one('meta[name="keywords"]')
+    assert told is not None
+    kinds = [word.split("=")[0] for word in str(told["content"]).split(", ")]
+    assert [kinds[0], *kinds[-4:]] == ["preset", "date", "config", "data", "checkpoint"]
+
+
 def test_paper_preset_carries_no_such_notice(own_config: Config) -> None:
     paper = own_config.model_copy(update={"preset": "paper"})
     publish_items(paper)

@@ -105,18 +105,13 @@ def make_report(publication: Publication) -> None:
 
     Example: cgc make-report $(cgc spec publication)
     """
-    from cgc.report.figures import FIGURES, figures_of
-    from cgc.report.page.html_report import render_report
-    from cgc.report.tables import TABLES, tables_of
+    from cgc.report.page.html_report import render_report, shown
 
     config = read_publication(publication)
     path = RESULTS / "report.html"
     with whole_file(path) as temporary:
         temporary.write_text(render_report(config), encoding="utf-8")
-    items = [FIGURES[name] for name in figures_of(config)] + [TABLES[n] for n in tables_of(config)]
-    publish_record(
-        config, "report", [path], [made for item in items for made in item.shown(config)]
-    )
+    publish_record(config, "report", [path], shown(config))
     print(f"{path} (preset {config.label}, {path.stat().st_size / 1e6:.1f} MB)")
 
 

@@ -15,13 +15,16 @@ from markdown_it.token import Token
 from markupsafe import Markup
 
 from cgc.config import Config, load_config
+from cgc.provenance import Artefact
 from cgc.provenance.job import environment
-from cgc.provenance.publication import config_hash
-from cgc.report.figures import figures_of
+from cgc.provenance.publication import origin
+from cgc.provenance.recipes import config_hash
+from cgc.report.figures import FIGURES, figures_of
 from cgc.report.page.contents import ReportTable, read_figure, read_report_table, report_table
 from cgc.report.page.run_list import list_environments, list_runs
+from cgc.report.style import FigureMetadata
 from cgc.report.table_files import NO_VALUE
-from cgc.report.tables import tables_of
+from cgc.report.tables import TABLES, tables_of
 
 TEMPLATE = Path(__file__).with_name("report.html.jinja")
 READINGS_FILE = Path("docs/readings.md")
@@ -94,6 +97,7 @@ def render_report(config: Config) -> str:
     return templates.get_template(TEMPLATE.name).render(
         config=config,
         made=environment(),
+        keywords=_keywords(config),
         claims=claims,
         counts=Counter(claims.cells["Verdict"]),
         verdicts=VERDICTS,
@@ -105,6 +109,19 @@ def render_report(config: Config) -> str:
         readings=readings_html(READINGS_FILE.read_text(encoding="utf-8")),
         commands=Commands(config),
     )
+
+
+def _keywords(config: Config) -> str:
+    """Return what the page's own metadata say, as those of a figure do."""
+    return FigureMetadata("Report", config.label, origin(config, shown(config))).as_pdf()[
+        "Keywords"
+    ]
+
+
+def shown(config: Config) -> list[Artefact]:
+    """Return the artefacts whose numbers the report shows."""
+    items = [FIGURES[name] for name in figures_of(config)] + [TABLES[n] for n in tables_of(config)]
+    return [made for item in items for made in item.shown(config)]
 
 
 def _environments(config: Config) -> ReportTable:
