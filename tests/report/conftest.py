@@ -1,9 +1,8 @@
 import shutil
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
-from fake_report import publish_all
+from fake_report import Reported, publish_all
 
 from cgc.config import Config
 from cgc.report.page.html_report import render_report
@@ -17,20 +16,6 @@ def empty_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "config").symlink_to(ROOT / "config")
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-class Reported(NamedTuple):
-    """A whole artifact with its report.
-
-    Attributes:
-        folder: holds everything; not to be changed, `own_report` is a copy.
-        config: its preset.
-        html: the report.
-    """
-
-    folder: Path
-    config: Config
-    html: str
 
 
 @pytest.fixture(scope="session")

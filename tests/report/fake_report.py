@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 from fake_runs import layer_share, make, make_metrics, make_shares
@@ -18,6 +19,22 @@ from cgc.report.tables import TABLES, tables_of
 ROOT = Path(__file__).resolve().parents[2]
 MADE_RUN = "imagenet_default/cgc/seed0"
 HOSTILE = "<script>document.title = 'broken'</script>"
+
+
+class Reported(NamedTuple):
+    """A whole artifact with its report.
+
+    Attributes:
+        folder: holds everything; not to be changed, `own_report` is a copy.
+        config: its preset.
+        html: the report.
+    """
+
+    folder: Path
+    config: Config
+    html: str
+
+
 RUN_FILE = {
     "train": {"epochs": 10},
     "execution": {"threads": 1, "precision": "32-true"},

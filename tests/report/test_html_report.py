@@ -10,8 +10,7 @@ from typing import get_args
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
-from conftest import Reported
-from fake_report import HOSTILE, MADE_RUN, publish_items
+from fake_report import HOSTILE, MADE_RUN, Reported, publish_items
 from PIL import Image
 
 from cgc.cli.publish import make_report

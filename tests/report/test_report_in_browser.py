@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
-from conftest import Reported
 from devtools import Page, browser_page, find_chromium
+from fake_report import Reported
 
 CHROMIUM = find_chromium()
 pytestmark = [
