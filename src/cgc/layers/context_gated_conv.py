@@ -124,21 +124,25 @@ class _ContextGatedConv(nn.modules.conv._ConvNd):
         """
         if not self.is_gated:
             raise ValueError(f"a kernel of size {tuple(self.kernel_size)} has no gates")
-        context_BCd = self.context_encoder(self._pool(x).flatten(2))
+        context_BdC = self.context_encoder(self._pool(x).flatten(2)).mT.contiguous()
         B, K = x.shape[0], prod(self.kernel_size)
-        G1_BCK = context_BCd.new_zeros(B, self.in_channels, K)
-        G2_BOK = context_BCd.new_zeros(B, self.out_channels, K)
+        G1_BCK = context_BdC.new_zeros(B, self.in_channels, K)
+        G2_BOK = context_BdC.new_zeros(B, self.out_channels, K)
         if "input" in self.branches:
-            G1_BCK = self.input_decoder(self._activation(self.input_norm(context_BCd)))
+            G1_BCK = self.input_decoder(self._normalise(self.input_norm, context_BdC).mT)
         if "output" in self.branches:
-            mixed_BOd = self._interact(self._activation(self.interaction_norm(context_BCd)))
-            G2_BOK = self.output_decoder(self._activation(self.output_norm(mixed_BOd)))
+            mixed_BdO = self._interact(self._normalise(self.interaction_norm, context_BdC))
+            G2_BOK = self.output_decoder(self._normalise(self.output_norm, mixed_BdO).mT)
         return G1_BCK, G2_BOK
 
-    def _interact(self, context_BCd: Tensor) -> Tensor:
-        """Grouped linear map over channels, (B,C,d) -> (B,O,d)."""
-        context_BNdg = context_BCd.unflatten(1, (self.interaction_groups, -1)).transpose(2, 3)
-        return self.channel_interaction(context_BNdg).transpose(2, 3).flatten(1, 2)
+    def _normalise(self, norm: nn.Module, context_BdC: Tensor) -> Tensor:
+        """Normalise each channel over B and d, and activate; this layout is the fast one."""
+        return self._activation(norm(context_BdC.flatten(0, 1))).view_as(context_BdC)
+
+    def _interact(self, context_BdC: Tensor) -> Tensor:
+        """Grouped linear map over channels, (B,d,C) -> (B,d,O)."""
+        context_BdNg = context_BdC.unflatten(2, (self.interaction_groups, -1))
+        return self.channel_interaction(context_BdNg).flatten(2)
 
     def modulated_kernels(self, x: Tensor) -> Tensor:
         """Return the kernel that each sample is convolved with (A.1), (B, O, C/G, kh, kw).

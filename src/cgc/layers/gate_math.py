@@ -11,6 +11,8 @@ Operands broadcast to (n, G, O/G, C/G), followed by K if all positions are taken
 G conv groups, O output and C input channels, K kernel positions.
 """
 
+from math import gcd
+
 import torch
 from torch import Tensor
 
@@ -20,6 +22,8 @@ OUTPUTS, INPUTS = 2, 3  # dimensions of such a tensor that gradients of logits a
 # past that the exponent of the sum is used, held where the gate is 0 or 1 to every digit.
 HALF_RANGE = {torch.float32: 43.0, torch.float64: 350.0}
 FULL_RANGE = {torch.float32: 85.0, torch.float64: 700.0}
+
+MOST_COPIES = 16  # of the output part, side by side
 
 
 def math_dtype(*operands: Tensor) -> torch.dtype:
@@ -49,6 +53,17 @@ class GateOdds:
         if self.factored:
             self.inputs, self.outputs = self.inputs.neg().exp_(), self.outputs.neg().exp_()
 
+    def by_sample(self) -> "GateOdds":
+        """Let `odds` take all positions at once, in long rows.
+
+        PyTorch starts anew for each row of a broadcast, and rows of K numbers are short: the output
+        part, repeated side by side for several input channels, made this 3 to 5 times faster.
+        """
+        copies = gcd(self.inputs.shape[3], MOST_COPIES)
+        self.inputs = self.inputs.unflatten(3, (-1, copies)).flatten(-2)  # (B,G,1,C/G/copies,...)
+        self.outputs = self.outputs.repeat(1, 1, 1, 1, copies)  # (B,G,O/G,1,copies*K)
+        return self
+
     def by_position(self) -> "GateOdds":
         """Put the kernel positions first, so that `odds` takes them one at a time."""
         self.inputs = self.inputs.movedim(-1, 0).contiguous()
@@ -58,9 +73,12 @@ class GateOdds:
     def odds(self, at: tuple[slice | int, ...], out: Tensor) -> Tensor:
         """Write the odds at the index `at` into `out`."""
         inputs, outputs = self.inputs[at], self.outputs[at]
+        rows = out.view(*out.shape[:INPUTS], *inputs.shape[INPUTS:])
         if self.factored:
-            return torch.mul(inputs, outputs, out=out)
-        return torch.add(inputs, outputs, out=out).clamp_(-self.cap, self.cap).neg_().exp_()
+            torch.mul(inputs, outputs, out=rows)
+        else:
+            torch.add(inputs, outputs, out=rows).clamp_(-self.cap, self.cap).neg_().exp_()
+        return out
 
 
 def modulate(weight: Tensor, odds: Tensor, out: Tensor) -> Tensor:
@@ -75,5 +93,5 @@ def add_samples(total: Tensor, parts: Tensor) -> None:
 
 
 def _largest(logits: Tensor) -> float:
-    """Return the largest absolute value; infinite if one is not a number."""
-    return torch.linalg.vector_norm(logits, float("inf")).nan_to_num(float("inf")).item()
+    """Return the largest absolute value; not a number if one is none."""
+    return logits.abs().max().item()  # `vector_norm` was 10 times slower

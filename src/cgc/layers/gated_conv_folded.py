@@ -73,7 +73,7 @@ class _Work:
     ) -> None:
         self.x, self.geometry, self.kernel_shape = x, geometry, weight.shape[1:]
         dtype = math_dtype(weight, G1, G2)
-        self.gates = GateOdds(G1, G2, geometry.groups, dtype)
+        self.gates = GateOdds(G1, G2, geometry.groups, dtype).by_sample()
         self.weight_GOCK = weight.to(dtype).reshape(
             geometry.groups, -1, weight.shape[1], G1.shape[2]
         )
