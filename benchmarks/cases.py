@@ -10,6 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from benchmarks.contenders import PLAIN, conv_of, use
 from benchmarks.networks import Layer, Network
+from cgc.layers.geometry import CHANNELS_LAST, store_channels_last
 
 DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16}
 
@@ -34,9 +35,7 @@ class Condition:
         return "-".join([self.dtype, *options])
 
     def memory_format(self, dims: int) -> torch.memory_format:
-        if not self.channels_last:
-            return torch.contiguous_format
-        return torch.channels_last if dims == 2 else torch.channels_last_3d
+        return CHANNELS_LAST[dims + 2] if self.channels_last else torch.contiguous_format
 
     def prepare(self, device: str) -> None:
         """Set what PyTorch keeps for the whole process."""
@@ -163,9 +162,8 @@ class StepCase:
             use(contender, model)
         memory_format = condition.memory_format(dims)
         model = model.train().to(device)
-        for parameter in model.parameters():
-            if parameter.dim() == dims + 2:
-                parameter.data = parameter.data.contiguous(memory_format=memory_format)
+        if condition.channels_last:
+            store_channels_last(model)
         if condition.compiled:
             model.compile()
         optimiser = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from filelock import FileLock
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from cgc.config import Execution, Train, Variant
 from cgc.data.digits import prepare_digits
@@ -220,3 +221,43 @@ def test_progress_is_plain_lines_where_there_is_no_terminal(train, capsys):
     assert [line.split("  ")[0] for line in lines] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
     assert "images/s" in lines[0]
     assert "s left" in lines[0]
+
+
+@pytest.mark.parametrize("changes", [{}, {"micro_batch": 10}])
+def test_channels_last_changes_weights_by_rounding_only(train, changes):
+    first, last = (
+        train("first", **changes),
+        train("last", execution={"channels_last": True}, **changes),
+    )
+    assert not same(first, last)  # else nothing was stored differently
+    for name, tensor in first.items():
+        torch.testing.assert_close(last[name], tensor, rtol=1e-3, atol=1e-4)
+
+
+def test_interrupted_run_with_channels_last_continues_bit_for_bit(train, monkeypatch):
+    options = {"execution": {"channels_last": True}}
+    uninterrupted = train("whole", **options)
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 2)
+        with pytest.raises(KeyboardInterrupt):
+            train("interrupted", **options)
+    assert same(train("interrupted", **options), uninterrupted)
+
+
+@pytest.mark.parametrize("changes", [{}, {"micro_batch": 10}])
+def test_compiled_network_trains_to_the_same_weights(train, monkeypatch, changes):
+    compile_network, modes = nn.Module.compile, []
+
+    def capture(network, mode):  # whole graphs, forward and backward, without a compiler
+        modes.append(mode)
+        compile_network(network, backend="aot_eager")
+
+    monkeypatch.setattr(nn.Module, "compile", capture)
+    changes |= {"epochs": 1}
+    eager, compiled = (
+        train("eager", **changes),
+        train("compiled", execution={"compile": True}, **changes),
+    )
+    assert modes == ["default"]
+    for name, tensor in eager.items():
+        torch.testing.assert_close(compiled[name], tensor, rtol=1e-3, atol=1e-4)

@@ -77,19 +77,20 @@ def evaluate_model(spec: Spec) -> None:
 
     Example: cgc evaluate-model $(cgc spec evaluate_model:imagenet_default/cgc/seed0)
     """
+    from cgc.devices import take_device
     from cgc.evaluate import evaluate_clip_model
     from cgc.evaluate import evaluate_model as evaluate
     from cgc.models.weights import load_model
 
     this = job.start(spec, "evaluate_model")
     model, _ = load_model(this.inputs["train_model"].folder / "model.safetensors")
-    device = this.execution.device()
-    if clips := _clips(this):
-        batches = partial(_validation_batches, this)
-        metrics = evaluate_clip_model(model, batches, clips.frames, device)
-    else:
-        metrics = evaluate(model, _validation_batches(this), device)
-    write_json(this.output("metrics.json"), metrics | {"device": device})
+    with take_device(this.execution) as device:
+        if clips := _clips(this):
+            batches = partial(_validation_batches, this)
+            metrics = evaluate_clip_model(model, batches, clips.frames, device)
+        else:
+            metrics = evaluate(model, _validation_batches(this), device)
+    write_json(this.output("metrics.json"), metrics | {"device": device.type})
     this.finish()
 
 
@@ -154,16 +155,20 @@ def _shares(this: job.Job, model: "nn.Module", name: str) -> list[dict[str, Any]
 def _records(this: job.Job, model: "nn.Module", layers: list[str]) -> dict[str, "GateRecord"]:
     """Record the gate logits of some layers over the validation set."""
     from cgc.data.prepared import read_description
+    from cgc.devices import take_device
     from cgc.gates.record import record_gates
 
     classes = read_description(this.inputs["prepare_data"].folder)["classes"]
     batches = (
         (x.flatten(0, 1) if _clips(this) else x, labels) for x, labels in _validation_batches(this)
     )
-    return record_gates(model, batches, layers, classes=classes, device=this.execution.device())
+    with take_device(this.execution) as device:
+        return record_gates(model, batches, layers, classes=classes, device=device)
 
 
-def _validation_batches(this: job.Job, frames: int | None = None, **views: int) -> Iterator[Any]:
+def _validation_batches(
+    this: job.Job, frames: int | None = None, num_clips: int = 1, num_crops: int = 1
+) -> Iterator[Any]:
     """Yield the validation set of a job as its settings evaluate it, or clips of `frames`."""
     from cgc.data.batches import validation_batches
 
@@ -173,7 +178,8 @@ def _validation_batches(this: job.Job, frames: int | None = None, **views: int) 
         Evaluate(**this.settings["evaluate"]),
         clips.model_copy(update={"frames": frames}) if clips and frames else clips,
         workers=this.execution.workers,
-        **views,
+        num_clips=num_clips,
+        num_crops=num_crops,
     )
     return counted(batches, len(batches), f"{this.made} (batches)")
 

@@ -28,7 +28,10 @@ class Execution(Section):
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     threads: PositiveInt = Field(1, description="processor cores for one computing step")
     devices: PositiveInt = Field(1, description="devices that one run may use at most")
+    runs_per_gpu: PositiveInt = Field(1, description="runs that may share a GPU at a time")
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    channels_last: bool = Field(False, description="store maps and kernels with channels last")
+    compile: bool = Field(False, description="train by torch.compile; on a GPU with CUDA graphs")
     workers: int = Field(0, ge=0, description="processes that load data, per device")
 
     def device(self) -> Literal["cuda", "cpu"]:

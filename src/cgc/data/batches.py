@@ -1,17 +1,33 @@
 """Batches of a prepared data set as a setting trains and evaluates on them, images or clips."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from torch.utils.data import DataLoader
+import torch
+from torch import Tensor
 
 from cgc.config import Clips, Evaluate, Train
 from cgc.data.clip_loading import clip_evaluation_loader, clip_train_loader
 from cgc.data.clip_table import ClipTable
+from cgc.data.held import HeldTrainBatches, HeldValidationBatches, can_be_held, hold
 from cgc.data.image_table import ImageTable
-from cgc.data.loading import evaluation_loader, train_loader
+from cgc.data.loading import EpochSampler, evaluation_loader, train_loader
 from cgc.data.prepared import read_description
 from cgc.data.transforms import evaluation_transform, train_transform
+
+
+class Batches(Protocol):
+    """An epoch of batches: a `DataLoader`, or one of `cgc.data.held`."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]: ...
+
+
+class TrainBatches(Batches, Protocol):
+    """Shuffled batches, whose epoch `batch_sampler.set_epoch` chooses."""
+
+    batch_sampler: Any
 
 
 def train_batches(
@@ -21,9 +37,10 @@ def train_batches(
     *,
     seed: int,
     workers: int,
+    device: torch.device | str = "cpu",
     rank: int = 0,
     world_size: int = 1,
-) -> DataLoader[Any]:
+) -> TrainBatches:
     """Return this process's share of the training set, shuffled and augmented.
 
     Args:
@@ -32,6 +49,7 @@ def train_batches(
         clips: how clips are sampled; None for images.
         seed: of the run.
         workers: processes that load data.
+        device: where small images are held; others come on the CPU.
         rank, world_size: this process among how many.
 
     Returns:
@@ -46,8 +64,17 @@ def train_batches(
         return clip_train_loader(
             ClipTable(table), segments=clips.frames, size=augment.size, **sharing, **standard
         )
+    images = ImageTable(table)
+    if augment.crop == "padded" and can_be_held(description, len(images), augment.size):
+        del sharing["workers"]
+        return HeldTrainBatches(
+            hold(images, **standard, device=device),
+            EpochSampler(len(images), **sharing),
+            padding=augment.padding,
+            flip=augment.flip,
+        )
     options = augment.model_dump(include={"crop", "size", "min_area", "padding", "flip"})
-    return train_loader(ImageTable(table), train_transform(**options, **standard), **sharing)
+    return train_loader(images, train_transform(**options, **standard), **sharing)
 
 
 def validation_batches(
@@ -58,9 +85,10 @@ def validation_batches(
     workers: int,
     num_clips: int = 1,
     num_crops: int = 1,
+    device: torch.device | str | None = None,
     rank: int = 0,
     world_size: int = 1,
-) -> DataLoader[Any]:
+) -> Batches:
     """Return this process's share of the validation set, in order.
 
     Args:
@@ -69,6 +97,7 @@ def validation_batches(
         clips: how clips are sampled; None for images.
         workers: processes that load data.
         num_clips, num_crops: views of a clip; 1 and 1 for images.
+        device: where small images are held, to be gone through many times; None: they are not.
         rank, world_size: this process among how many.
 
     Returns:
@@ -83,4 +112,9 @@ def validation_batches(
     if clips:
         views: dict[str, Any] = {"segments": clips.frames, "clips": num_clips, "crops": num_crops}
         return clip_evaluation_loader(ClipTable(table), **views, **size, **sharing)
-    return evaluation_loader(ImageTable(table), evaluation_transform(**size), **sharing)
+    images = ImageTable(table)
+    if device and not evaluate.resize and can_be_held(description, len(images), evaluate.size):
+        del sharing["workers"]
+        standard = {"mean": description["mean"], "std": description["std"]}
+        return HeldValidationBatches(hold(images, **standard, device=device), **sharing)
+    return evaluation_loader(images, evaluation_transform(**size), **sharing)

@@ -5,7 +5,9 @@ from itertools import product
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}  # of images, of clips
 
 
 class Geometry(NamedTuple):
@@ -39,10 +41,17 @@ class Geometry(NamedTuple):
 
 def memory_format(x: Tensor) -> torch.memory_format:
     """Return whether a batch of images or clips lies in memory channels first or last."""
-    channels_last = {4: torch.channels_last, 5: torch.channels_last_3d}.get(x.dim())
+    channels_last = CHANNELS_LAST.get(x.dim())
     if channels_last and x.is_contiguous(memory_format=channels_last) and not x.is_contiguous():
         return channels_last
     return torch.contiguous_format
+
+
+def store_channels_last(model: nn.Module) -> None:
+    """Store a network's kernels with the channels last, in place; their values stay."""
+    for parameter in model.parameters():
+        if layout := CHANNELS_LAST.get(parameter.dim()):
+            parameter.data = parameter.data.contiguous(memory_format=layout)
 
 
 def blocks(batch: int, samples: int) -> Iterator[slice]:

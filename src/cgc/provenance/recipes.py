@@ -61,7 +61,8 @@ def _ingredients(
             model = _MODELS[re.split(r"[_\d]", setting.model)[0]]
             initial = config.initial_run(run)
             upstream = [data, ("train_model", str(initial))] if initial else [data]
-            return needs, ["layers", "train.loop", model, *loading], upstream
+            held = ["data.held"] if setting.train.augment.crop == "padded" else []
+            return needs, ["layers", "train.loop", model, *loading, *held], upstream
         case "evaluate_model":
             return evaluation, ["evaluate", *loading], [trained, data]
         case "record_gates":

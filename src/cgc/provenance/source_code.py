@@ -13,6 +13,7 @@ SOURCE = Path(__file__).parents[1]
 GLUE = {
     "data.batches",
     "data.prepare",
+    "devices",
     "errors",
     "files",
     "models",

@@ -8,7 +8,6 @@ READING(no-label-smoothing): "a traditional cross-entropy loss" has none, in bot
 
 import math
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,11 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from torch.utils.data import DataLoader
 
 from cgc.config import Train
+from cgc.data.batches import Batches, TrainBatches
 from cgc.errors import UserError
+from cgc.layers.geometry import CHANNELS_LAST, store_channels_last
 from cgc.models.views import view_scores
 from cgc.train.checkpoint import Progress, load_checkpoint, save_checkpoint
 from cgc.train.micro_batches import running_statistics_kept, shares
@@ -45,6 +45,8 @@ class Trainer:
         validation_batches: this process's share of the validation set.
         num_classes: number of class scores.
         name: of the run, for messages.
+        channels_last: whether maps and kernels are stored with the channels last.
+        compiled: whether the network goes through `torch.compile`.
     """
 
     def __init__(
@@ -53,18 +55,28 @@ class Trainer:
         model: nn.Module,
         train: Train,
         seed: int,
-        train_batches: DataLoader[Any],
-        validation_batches: Iterable[Any],
+        train_batches: TrainBatches,
+        validation_batches: Batches,
         num_classes: int,
         name: str,
+        *,
+        channels_last: bool = False,
+        compiled: bool = False,
     ) -> None:
         self.fabric, self.train, self.seed, self.name = fabric, train, seed, name
         self.train_batches, self.validation_batches = train_batches, validation_batches
         self.steps_per_epoch = len(train_batches)
+        self.num_shares = train.num_shares() // fabric.world_size
         self.network = model  # the bare one, for checkpoints
+        self.channels_last = channels_last
+        if channels_last:
+            store_channels_last(model)
+        if compiled:
+            # graphs hand gradients to the optimiser in memory of their own: one share per step
+            uses_graphs = fabric.device.type == "cuda" and self.num_shares == 1
+            model.compile(mode="reduce-overhead" if uses_graphs else "default")
         self.model, self.optimiser = fabric.setup(model, make_optimiser(model, train))
         # The optimiser of `make_optimiser` holds the very parameters, which Fabric moves in place.
-        self.num_shares = train.num_shares() // fabric.world_size
         self.mixup = Mixup(train.mixup_alpha, num_classes)
 
     def fit(self, checkpoint: Path, fingerprint: str) -> list[dict[str, Any]]:
@@ -106,7 +118,7 @@ class Trainer:
     def _epoch(self, epoch: int, display: TrainingDisplay) -> dict[str, Any]:
         """Train for one epoch, then validate; return its row of the history."""
         seed_everything(self.seed, epoch, self.fabric.global_rank)
-        self.train_batches.batch_sampler.set_epoch(epoch)  # type: ignore[union-attr]
+        self.train_batches.batch_sampler.set_epoch(epoch)
         self.model.train()
         start, seen = time.perf_counter(), Running()
         last_reading = start
@@ -153,7 +165,7 @@ class Trainer:
                 self.fabric.no_backward_sync(self.model, enabled=not is_last),
                 running_statistics_kept(self.network, keep=rank > 0),
             ):
-                x_mixed, probabilities = self.mixup(x_share, labels_share)
+                x_mixed, probabilities = self.mixup(self._stored(x_share), labels_share)
                 scores = self.model(x_mixed)
                 loss = cross_entropy(scores, probabilities)
                 self.fabric.backward(loss / self.num_shares)
@@ -172,6 +184,11 @@ class Trainer:
         device = self.fabric.device
         return x.to(device, non_blocking=True), labels.to(device, non_blocking=True)
 
+    def _stored(self, x: Tensor) -> Tensor:
+        """Return a batch as the network stores its maps."""
+        layout = CHANNELS_LAST.get(x.dim()) if self.channels_last else None  # none for views
+        return x.contiguous(memory_format=layout) if layout else x
+
     def _read(self, seen: Running) -> None:
         for place, loss in seen.read():
             self._check_finite(loss, place)
@@ -189,7 +206,7 @@ class Trainer:
         seen = Running()
         for x, labels in self.validation_batches:
             x, labels = self._on_device(x, labels)
-            scores = view_scores(self.model, x)
+            scores = view_scores(self.model, self._stored(x))
             seen.add("validation", cross_entropy(scores, labels), scores, labels)
         seen.read()
         return seen.over_processes(self.fabric)

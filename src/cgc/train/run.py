@@ -21,6 +21,7 @@ from cgc.data.batches import train_batches, validation_batches
 from cgc.data.clip_loading import count_short_clips
 from cgc.data.clip_table import ClipTable
 from cgc.data.prepared import read_description
+from cgc.devices import take_devices
 from cgc.errors import UserError
 from cgc.files import whole_file, write_json
 from cgc.models.weights import Architecture, read_safetensors, save_model
@@ -65,59 +66,71 @@ def train_run(
         UserError: the data or the checkpoint cannot be used, the loss is not finite, or another
             process is training this run.
     """
+    with _launched(train, execution) as fabric:
+        started = time.perf_counter()
+        description = read_description(data)
+        options = variant.model_options() | (clips.model_options() if clips else {})
+        architecture = Architecture(model, len(description["classes"]), variant.conv, options)
+        seed_everything(seed)
+        network = architecture.build()
+        if initial_weights:
+            _start_from(initial_weights, network, fabric)
+        sharing: dict[str, Any] = {"workers": execution.workers, "device": fabric.device}
+        sharing |= {"rank": fabric.global_rank, "world_size": fabric.world_size}
+        trainer = Trainer(
+            fabric,
+            network,
+            train,
+            seed,
+            train_batches(data, train, clips, seed=seed, **sharing),
+            validation_batches(data, _monitor(train), clips, **sharing),
+            architecture.num_classes,
+            name,
+            channels_last=execution.channels_last,
+            compiled=execution.compile,
+        )
+        if clips:
+            short = count_short_clips(ClipTable(data / "train.arrow"), clips.frames)
+            fabric.print(
+                f"{short} clips are shorter than {clips.frames} frames; frames are repeated"
+            )
+        with _no_other_process(checkpoint, name, fabric):
+            history = trainer.fit(checkpoint, fingerprint)
+        if fabric.is_global_zero:
+            save_model(output / "model.safetensors", network, architecture)
+            with whole_file(output / "history.csv") as temporary:
+                pd.DataFrame(history).to_csv(temporary, index=False)
+            about = {
+                "run": name,
+                "seed": seed,
+                "architecture": vars(architecture),
+                "train": train.model_dump(mode="json"),
+                "execution": execution.model_dump(mode="json"),
+                "device": _device_name(fabric.device),
+                "processes": fabric.world_size,
+                "duration_seconds": sum(row["duration_seconds"] for row in history),
+                "last_session_seconds": time.perf_counter() - started,
+            }
+            write_json(output / "run.json", about | environment())
+            checkpoint.unlink()
+            checkpoint.with_suffix(".lock").unlink(missing_ok=True)
+        fabric.barrier()
+        return fabric.is_global_zero
+
+
+@contextmanager
+def _launched(train: Train, execution: Execution) -> Iterator[Fabric]:
+    """Yield this process's view of the run's processes, on devices that no other run has."""
     processes = train.num_processes(execution.devices)
-    fabric = Fabric(
-        accelerator=execution.device(),
-        devices=processes,
-        strategy="ddp" if processes > 1 else "auto",
-        precision=execution.precision,
-    )
-    fabric.launch()
-    started = time.perf_counter()
-    description = read_description(data)
-    options = variant.model_options() | (clips.model_options() if clips else {})
-    architecture = Architecture(model, len(description["classes"]), variant.conv, options)
-    seed_everything(seed)
-    network = architecture.build()
-    if initial_weights:
-        _start_from(initial_weights, network, fabric)
-    sharing: dict[str, Any] = {"workers": execution.workers}
-    sharing |= {"rank": fabric.global_rank, "world_size": fabric.world_size}
-    trainer = Trainer(
-        fabric,
-        network,
-        train,
-        seed,
-        train_batches(data, train, clips, seed=seed, **sharing),
-        validation_batches(data, _monitor(train), clips, **sharing),
-        architecture.num_classes,
-        name,
-    )
-    if clips:
-        short = count_short_clips(ClipTable(data / "train.arrow"), clips.frames)
-        fabric.print(f"{short} clips are shorter than {clips.frames} frames; frames are repeated")
-    with _no_other_process(checkpoint, name, fabric):
-        history = trainer.fit(checkpoint, fingerprint)
-    if fabric.is_global_zero:
-        save_model(output / "model.safetensors", network, architecture)
-        with whole_file(output / "history.csv") as temporary:
-            pd.DataFrame(history).to_csv(temporary, index=False)
-        about = {
-            "run": name,
-            "seed": seed,
-            "architecture": vars(architecture),
-            "train": train.model_dump(mode="json"),
-            "execution": execution.model_dump(mode="json"),
-            "device": _device_name(fabric.device),
-            "processes": fabric.world_size,
-            "duration_seconds": sum(row["duration_seconds"] for row in history),
-            "last_session_seconds": time.perf_counter() - started,
-        }
-        write_json(output / "run.json", about | environment())
-        checkpoint.unlink()
-        checkpoint.with_suffix(".lock").unlink(missing_ok=True)
-    fabric.barrier()
-    return fabric.is_global_zero
+    with take_devices(execution, processes) as devices:
+        fabric = Fabric(
+            accelerator=execution.device(),
+            devices=devices,
+            strategy="ddp" if processes > 1 else "auto",
+            precision=execution.precision,
+        )
+        fabric.launch()
+        yield fabric
 
 
 @contextmanager

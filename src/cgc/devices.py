@@ -1,0 +1,94 @@
+"""Which GPUs a job computes on, so that jobs side by side take different ones.
+
+Snakemake counts GPUs and does not hand them out. Here a job takes places on GPUs: locks in a folder
+of this machine, each named by a GPU's own identity and held until the job ends, however it ends.
+"""
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import torch
+from filelock import FileLock, Timeout
+
+from cgc.config import Execution
+from cgc.errors import UserError
+
+TAKEN = "CGC_GPUS"  # what the first process of a run took; the other processes of the run read it
+SECONDS_BETWEEN_TRIES = 2.0
+
+
+@contextmanager
+def take_devices(execution: Execution, count: int) -> Iterator[int | list[int]]:
+    """Take `count` devices until the end, waiting for other jobs to leave them if need be.
+
+    Args:
+        execution: whether to compute on GPUs, and how many runs may share one.
+        count: devices at a time.
+
+    Yields:
+        `count` itself on the CPU, or the indices of as many GPUs: what Lightning calls `devices`.
+
+    Raises:
+        UserError: the machine has fewer GPUs, or none and one was asked for.
+    """
+    if execution.device() == "cpu":
+        yield count
+    elif taken := os.environ.get(TAKEN):
+        yield [int(index) for index in taken.split(",")]
+    else:
+        names = gpu_names()
+        if len(names) < count:
+            raise UserError(
+                f"this takes {count} GPUs, and PyTorch finds {len(names)}: "
+                f'add --config "execution={{devices: {len(names)}}}"'
+            )
+        with ExitStack() as held:
+            indices = _wait_for_places(names, execution.runs_per_gpu, count, held)
+            os.environ[TAKEN] = ",".join(map(str, indices))
+            held.callback(os.environ.pop, TAKEN, None)
+            yield indices
+
+
+@contextmanager
+def take_device(execution: Execution) -> Iterator[torch.device]:
+    """Take one device, see `take_devices`."""
+    with take_devices(execution, 1) as taken:
+        yield torch.device("cuda", taken[0]) if isinstance(taken, list) else torch.device("cpu")
+
+
+def gpu_names() -> list[str]:
+    """Return what identifies each GPU on this machine, whatever index it has for this process."""
+    count = torch.cuda.device_count()
+    return [str(torch.cuda.get_device_properties(index).uuid) for index in range(count)]
+
+
+def _wait_for_places(names: list[str], runs_per_gpu: int, count: int, held: ExitStack) -> list[int]:
+    """Lock a place on each of `count` GPUs at once, those with the fewest runs; `held` frees it."""
+    folder = Path(tempfile.gettempdir()) / f"cgc-gpus-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    has_told = False
+    while True:
+        # one job at a time: two that each hold half of what they need would wait for ever
+        with FileLock(folder / "taking.lock"), ExitStack() as locks:
+            places: list[int] = []
+            for place in range(runs_per_gpu):
+                for index, name in enumerate(names):
+                    if len(places) < count and index not in places:
+                        with suppress(Timeout):
+                            lock = folder / f"{name}.{place}"
+                            locks.enter_context(FileLock(lock, timeout=0, thread_local=False))
+                            places.append(index)
+            if len(places) == count:
+                held.push(locks.pop_all())
+                return places
+        if not has_told:
+            print(
+                f"waiting for {count} of {len(names)} GPUs, which other jobs hold", file=sys.stderr
+            )
+            has_told = True
+        time.sleep(SECONDS_BETWEEN_TRIES)
