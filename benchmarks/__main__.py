@@ -21,7 +21,11 @@ RESULTS = Path("benchmarks/results")
 QUICK_RESULTS = Path("work/benchmarks")
 CONDITIONS = {
     "cpu": (Condition("fp32"),),
-    "gpu": (Condition("fp32"), Condition("bf16", channels_last=True)),
+    "gpu": (
+        Condition("fp32"),
+        Condition("bf16", channels_last=True),
+        Condition("bf16", channels_last=True, compiled=True),
+    ),
 }
 REPEATS = {"cpu": 5, "gpu": 20}
 QUICK_REPEATS = 3
@@ -76,8 +80,11 @@ def run(
     given = Condition(dtype or "fp32", channels_last, compiled)
     for where in ("cpu", "gpu") if device == "all" else (device,):
         rounds = repeats or (QUICK_REPEATS if quick else REPEATS[where])
-        for condition in CONDITIONS[where] if given == Condition() and not dtype else (given,):
+        by_default = given == Condition() and not dtype
+        for condition in CONDITIONS[where] if by_default else (given,):
             for name in names:
+                if by_default and condition.compiled and not SUITES[name].is_launch_bound:
+                    continue
                 section = _section(name, where, condition, chosen, rounds, quick)
                 keep_section(output or (QUICK_RESULTS if quick else RESULTS), section)
                 tables.show(tables.section_table(section))

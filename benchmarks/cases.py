@@ -23,7 +23,7 @@ class Condition:
         dtype: of `DTYPES`; layers have all operands in it, steps compute under autocast. "tf32" is
             float32 with products in tf32, on a GPU; "fp32" is without.
         channels_last: whether maps and kernels are stored with the channels last.
-        compiled: whether networks go through `torch.compile`.
+        compiled: whether networks go through `torch.compile`, on a GPU with CUDA graphs.
     """
 
     dtype: str = "fp32"
@@ -165,7 +165,7 @@ class StepCase:
         if condition.channels_last:
             store_channels_last(model)
         if condition.compiled:
-            model.compile()
+            model.compile(mode="reduce-overhead" if device == "cuda" else "default")
         optimiser = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
         x = torch.randn(network.batch, *network.sample).to(device)
         x = x.contiguous(memory_format=memory_format)

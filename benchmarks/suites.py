@@ -21,10 +21,12 @@ class Suite:
     Attributes:
         cases: makes them from a network.
         networks: what is measured, by "cpu", "cuda", and "quick", which is small.
+        is_launch_bound: whether a GPU waits for Python, so that compiling is measured there too.
     """
 
     cases: Callable[[Network], list[Case]]
     networks: Mapping[str, Network]
+    is_launch_bound: bool = False
 
 
 def _layers(network: Network) -> list[Case]:
@@ -65,7 +67,7 @@ SUITES = {
             RESNET11,
         ),
     ),
-    "cifar_step": Suite(_step, CIFAR),
+    "cifar_step": Suite(_step, CIFAR, is_launch_bound=True),
     "p3d_a_step": Suite(
         _step,
         _networks(
