@@ -3,6 +3,7 @@
 Of several conditions that a suite was measured in, the best one counts; of errors, the worst.
 """
 
+import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from benchmarks.results import Section, read_sections
 STEPS_OF_164_EPOCHS = 164 * 391  # 50,000 images in batches of 128, the last one smaller
 MINUTE = 60
 NOT_RUN = "not run"
+GATE_MATRIX = "gate_matrix"  # measured by a script of its own
+PAPER_SIZE = {"classes": 1000, "images": 50, "channels": 512, "threads": 2}
 
 Measure = Callable[[Section], float | None]
 
@@ -36,7 +39,7 @@ class Target:
     Attributes:
         name: what is measured, with its unit.
         device: "cpu" or "gpu".
-        suite: its suite.
+        suite: its suite, or `GATE_MATRIX`.
         dtypes: that count.
         measure: reads the number from a section.
         at_least: what must be reached.
@@ -57,14 +60,19 @@ class Target:
 
     def verdict(self, sections: list[Section]) -> Verdict:
         """Compare with what was measured."""
-        command = f"python -m benchmarks run {self.suite} --device {self.device}"
-        command += " --dtype bf16" if self.dtypes == ("bf16",) and self.device == "cpu" else ""
         limits = f"{self.at_least:g}", f"{self.aim:g}"
         numbers = [n for s in sections if self._counts(s) and (n := self.measure(s)) is not None]
         if not numbers:
-            return Verdict(self.name, NOT_RUN, *limits, NOT_RUN, command)
+            return Verdict(self.name, NOT_RUN, *limits, NOT_RUN, self._command())
         number = self.of_conditions(numbers)
-        return Verdict(self.name, f"{number:.3g}", *limits, self._word(number), command)
+        return Verdict(self.name, f"{number:.3g}", *limits, self._word(number), self._command())
+
+    def _command(self) -> str:
+        if self.suite == GATE_MATRIX:
+            return f"python benchmarks/gate_matrix.py --json benchmarks/results/{GATE_MATRIX}.json"
+        command = f"python -m benchmarks run {self.suite} --device {self.device}"
+        is_default = self.device == "gpu" or self.dtypes != ("bf16",)
+        return command if is_default else f"{command} --dtype bf16"
 
     def _counts(self, section: Section) -> bool:
         is_of_suite = section["suite"] == self.suite and section["device"] == self.device
@@ -118,8 +126,25 @@ FASTER = ratio("total_seconds", RELEASED, OURS)
 SLOWER = ratio("total_seconds", OURS, PLAIN)
 BIGGER = ratio("peak_bytes", OURS, PLAIN)
 
+
+def _gate_matrix_sections(folder: Path) -> list[Section]:
+    """Read what `gate_matrix.py` measured, in the form of a section."""
+    path = folder / f"{GATE_MATRIX}.json"
+    if not path.exists():
+        return []
+    measured = json.loads(path.read_text())
+    is_small = any(measured[name] != number for name, number in PAPER_SIZE.items())
+    about = {"suite": GATE_MATRIX, "device": "cpu", "condition": {"dtype": "fp32"}}
+    return [about | {"status": "measured", "quick": is_small} | measured]
+
+
+def _field(name: str) -> Measure:
+    return lambda section: section[name]
+
+
 _CPU_LAYERS = ("cpu", "resnet50_layers", ("fp32",))
 _CPU_STEP = ("cpu", "cifar_step", ("fp32",))
+_GATES = ("cpu", GATE_MATRIX, ("fp32",))
 _GPU_STEP = ("gpu", "resnet50_step", ("bf16",))
 _GPU_CIFAR = ("gpu", "cifar_step", ("fp32", "tf32", "bf16"))
 
@@ -130,6 +155,12 @@ TARGETS = [
     Target("CPU, ResNet-50's gated layers, ours / plain", *_CPU_LAYERS, SLOWER, 2.5, 1.3),
     Target("CPU, ResNet-20 step, released / ours", *_CPU_STEP, FASTER, 2, 4, True, max),
     Target("CPU, ResNet-20 step, peak memory, ours / plain", *_CPU_STEP, BIGGER, 1.5, 1.2),
+    Target(
+        "Gate matrix at paper size, 2 threads, seconds", *_GATES, _field("time_seconds"), 300, 90
+    ),
+    Target(
+        "Gate matrix, memory with the record's, GiB", *_GATES, _field("peak_resident_gib"), 4, 2
+    ),
     Target("GPU, ResNet-50 step, released / ours", *_GPU_STEP, FASTER, 3, 3, True, max),
     Target("GPU, ResNet-50 step, ours / plain", *_GPU_STEP, SLOWER, 2, 1.25),
     Target("GPU, ResNet-50 step, peak memory, ours / plain", *_GPU_STEP, BIGGER, 1.5, 1.1),
@@ -150,4 +181,5 @@ def _error_targets() -> Iterator[Target]:
 def verdicts(folder: Path) -> list[Verdict]:
     """Return the verdict on every target, from the result files in a folder."""
     sections = [s for device in ("cpu", "gpu") for s in read_sections(folder, device).values()]
+    sections += _gate_matrix_sections(folder)
     return [target.verdict(sections) for target in (*TARGETS, *_error_targets())]

@@ -1,5 +1,6 @@
 """The benchmarks: what they measure is what the networks do, and what they write is whole."""
 
+import json
 from collections import Counter
 from math import prod
 from pathlib import Path
@@ -13,7 +14,7 @@ from benchmarks.contenders import OURS, PLAIN, RELEASED, conv_of, use
 from benchmarks.networks import Network, gated_layers
 from benchmarks.results import TORCH_DEVICES, keep_section, make_section, read_sections
 from benchmarks.suites import SUITES, Row, measure, not_run
-from benchmarks.targets import TARGETS, verdicts
+from benchmarks.targets import GATE_MATRIX, TARGETS, verdicts
 from benchmarks.timing import Passes, Times, time_in_turn, weighted_sum
 from torch import nn
 from typer.testing import CliRunner
@@ -266,6 +267,24 @@ def test_targets_compare_ours_with_what_was_measured_beside_it(tmp_path):
     assert found["CPU, ResNet-20 step, released / ours"].verdict == "not run"
 
 
+@pytest.mark.parametrize(
+    ("classes", "seconds", "verdicts_of_it"),
+    [
+        (1000, 80.0, ["met, and the aim", "met"]),
+        (1000, 400.0, ["missed", "met"]),
+        (20, 1.0, ["not run", "not run"]),
+    ],
+)
+def test_targets_read_the_gate_matrix_at_the_size_of_the_paper(
+    tmp_path, classes, seconds, verdicts_of_it
+):
+    size = {"classes": classes, "images": 50, "channels": 512, "threads": 2}
+    measured = {"time_seconds": seconds, "peak_resident_gib": 3.0}
+    (tmp_path / "gate_matrix.json").write_text(json.dumps(size | measured))
+    found = [v.verdict for v in verdicts(tmp_path) if v.target.startswith("Gate matrix")]
+    assert found == verdicts_of_it
+
+
 @pytest.mark.parametrize("changes", [{"quick": True}, {"status": "not run"}, {"device": "gpu"}])
 def test_targets_take_no_small_and_no_other_measurement(changes):
     assert TARGETS[0].verdict([section(**changes)]).verdict == "not run"
@@ -278,7 +297,7 @@ def test_target_that_was_not_reached_is_missed():
 
 
 def test_every_target_is_of_a_suite():
-    assert {target.suite for target in TARGETS} <= SUITES.keys()
+    assert {target.suite for target in TARGETS} <= {*SUITES, GATE_MATRIX}
 
 
 def test_unknown_suite_is_named():
