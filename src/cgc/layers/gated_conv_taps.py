@@ -17,8 +17,8 @@ from torch import Tensor
 from cgc.layers.gate_math import INPUTS, OUTPUTS, GateOdds, add_samples, math_dtype, modulate
 from cgc.layers.geometry import Geometry, blocks
 
-BLOCK_NUMBERS = 2**21  # of inputs and outputs in a block of samples: 8 MB of float32
-TILE_NUMBERS = 2**19  # of modulated kernels in a tile: 2 MB, some work for each of two cores
+BLOCK_NUMBERS = 2**20  # of inputs and outputs in a block of samples, a thread: 4 MB of float32
+TILE_NUMBERS = 2**18  # of modulated kernels in a tile, a thread: 1 MB
 
 
 def forward(x: Tensor, weight: Tensor, G1: Tensor, G2: Tensor, geometry: Geometry) -> Tensor:
@@ -94,8 +94,10 @@ class _Plan:
         self.output_shape = (groups, prod(output_size), len(weight) // groups)
         self.padding = geometry.padding
         of_sample = prod(x.shape[1:]) + prod(self.output_shape)
-        self.samples = max(1, min(len(x), BLOCK_NUMBERS // of_sample))
-        self.samples_of_tile = max(1, min(self.samples, TILE_NUMBERS // prod(weight.shape[:2])))
+        threads = torch.get_num_threads()
+        self.samples = max(1, min(len(x), threads * BLOCK_NUMBERS // of_sample))
+        of_tile = threads * TILE_NUMBERS // prod(weight.shape[:2])
+        self.samples_of_tile = max(1, min(self.samples, of_tile))
 
     def tiles(self, samples: int) -> Iterator[tuple[int, tuple[slice, ...], slice]]:
         """Yield all pairs of a kernel position, with its tap, and a few samples of a block."""
