@@ -226,6 +226,8 @@ def test_rows_of_a_gpu_that_is_not_there_are_not_run(quick):
     rows = [row for section in sections.values() for row in section["rows"]]
     assert {(row["status"], row["reason"]) for row in rows} == {("not run", "no CUDA GPU")}
     assert "p3d_a_step of p3d_a_resnet11, gpu, fp32, quick (small sizes): not run" in told
+    compiled = [name for name in sections if name.endswith("compiled")]
+    assert compiled == ["cifar_step/bf16-channels_last-compiled"]
 
 
 def section(status="measured", **changes):
