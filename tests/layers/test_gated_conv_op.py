@@ -6,7 +6,14 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.library import opcheck
 from torch.utils.flop_counter import FlopCounterMode
 
-from cgc.layers import ContextGatedConv2d, gated_conv2d, gated_conv3d, modulated_kernels
+from cgc.layers import (
+    ContextGatedConv2d,
+    gated_conv2d,
+    gated_conv3d,
+    gated_conv_op,
+    modulated_kernels,
+)
+from cgc.layers.geometry import Geometry
 
 BACKENDS = ["auto", "grouped", "loop", "blocked", "taps"]
 DEFAULTS = ([1, 1], [1, 1], [1, 1])
@@ -231,3 +238,22 @@ def test_modulated_kernels_are_what_the_operator_convolves_with():
     kernels = modulated_kernels(weight, G1, G2)
     y = gated_conv2d(x, weight, G1, G2)
     torch.testing.assert_close(y[2], torch.nn.functional.conv2d(x[2], kernels[2]))
+
+
+@pytest.mark.parametrize(
+    ("channels", "size", "kernel", "dtype", "backend"),
+    [
+        (512, (7, 7), (3, 3), torch.float32, "taps"),
+        (512, (14, 14), (3, 3), torch.float32, "blocked"),
+        (512, (8, 7, 7), (1, 3, 3), torch.float32, "blocked"),
+        (512, (7, 7), (3, 3), torch.bfloat16, "blocked"),
+        (256, (14, 14), (3, 3), torch.float32, "blocked"),
+        (16, (32, 32), (3, 3), torch.float32, "blocked"),
+    ],
+)
+def test_backend_on_the_cpu_is_what_was_measured_to_be_best(channels, size, kernel, dtype, backend):
+    x = torch.empty(1, channels, *size, dtype=dtype)
+    weight = torch.empty(channels, channels, *kernel, dtype=dtype)
+    ones = [1] * len(size)
+    geometry = Geometry(ones, [k // 2 for k in kernel], ones, groups=1)
+    assert gated_conv_op.choose("auto", x, weight, geometry) is gated_conv_op.BACKENDS[backend]

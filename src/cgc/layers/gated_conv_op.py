@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.util import find_spec
+from math import prod
 from typing import Any, NamedTuple
 
 import torch
@@ -59,7 +60,8 @@ BACKENDS = {
 def choose(backend: str, x: Tensor, weight: Tensor, geometry: Geometry) -> Backend:
     """Return the backend of that name, or what was measured to be best for "auto"."""
     if backend == "auto":
-        backend = _best_on_cpu(x, weight) if x.device.type == "cpu" else _best_on_gpu(x, geometry)
+        is_on_cpu = x.device.type == "cpu"
+        backend = _best_on_cpu(x, weight, geometry) if is_on_cpu else _best_on_gpu(x, geometry)
     if backend == "triton" and not _triton_takes(x, geometry):
         raise ValueError(
             "backend 'triton' takes images in float32, bfloat16 or float16, without conv groups: "
@@ -68,16 +70,19 @@ def choose(backend: str, x: Tensor, weight: Tensor, geometry: Geometry) -> Backe
     return BACKENDS[backend]
 
 
-def _best_on_cpu(x: Tensor, weight: Tensor) -> str:
-    """Choose by the size of the kernel, as measured on two cores with AVX-512.
+def _best_on_cpu(x: Tensor, weight: Tensor, geometry: Geometry) -> str:
+    """Choose by the sizes of kernel and output, as measured on two cores with AVX-512.
 
     Per layer of ResNet-50 (batch 32) and CIFAR ResNets (batch 128), see docs/performance.md: one
-    sample's kernels of 512 channels (9 MB) leave the cache, and products per tap win; at 256
-    channels (2 MB) both ways are equal; below, oneDNN's convolutions run at the processor's peak.
-    These also have the better half precision, and take few channels per group.
+    sample's kernels of 512 channels (9 MB) leave the cache, and products per tap win on maps of
+    7 x 7 (49 places) by a third; at 14 x 14 both ways are equal, on larger maps, and clips, and
+    for smaller kernels, oneDNN's convolutions run at the processor's peak. These also have the
+    better half precision, and take few channels per group.
     """
-    large = weight.numel() > 2**20 and weight.shape[1] >= 16
-    return "taps" if large and x.dtype in (torch.float32, torch.float64) else "blocked"
+    is_large = weight.numel() > 2**20 and weight.shape[1] >= 16
+    places = prod(geometry.output_size(x.shape[2:], weight.shape[2:]))
+    has_floats = x.dtype in (torch.float32, torch.float64)
+    return "taps" if is_large and places <= 128 and has_floats else "blocked"
 
 
 def _best_on_gpu(x: Tensor, geometry: Geometry) -> str:
