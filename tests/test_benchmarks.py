@@ -226,7 +226,15 @@ def test_rows_of_a_gpu_that_is_not_there_are_not_run(quick):
     rows = [row for section in sections.values() for row in section["rows"]]
     assert {(row["status"], row["reason"]) for row in rows} == {("not run", "no CUDA GPU")}
     assert "p3d_a_step of p3d_a_resnet11, gpu, fp32, quick (small sizes): not run" in told
-    compiled = [name for name in sections if name.endswith("compiled")]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_steps_that_wait_for_python_are_compiled_on_a_gpu(tmp_path):
+    options = ["--device", "gpu", "--quick", "--output", str(tmp_path)]
+    assert CliRunner().invoke(command_line.app, ["run", *options]).exit_code == 0
+    names = read_sections(tmp_path, "gpu").keys()
+    assert len(names) == 2 * len(SUITES) + 1
+    compiled = [name for name in names if name.endswith("compiled")]
     assert compiled == ["cifar_step/bf16-channels_last-compiled"]
 
 
