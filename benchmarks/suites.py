@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -47,26 +48,19 @@ CIFAR = _networks(
     Network("cifar_resnet110", 128, PIXELS_32, 10),
     Network("cifar_resnet8", 4, (3, 8, 8), 10),
 )
-RESNET11 = Network("resnet11", 4, (3, 16, 16), 10)
+
+
+def _resnet50(cpu_batch: int) -> dict[str, Network]:
+    """Return ResNet-50 with a batch that a CPU can do in seconds."""
+    on = partial(Network, "resnet50", sample=PIXELS_224, num_classes=1000)
+    quick = Network("resnet11", 4, (3, 16, 16), 10)
+    return _networks(on(batch=cpu_batch), on(batch=256), quick)
+
 
 SUITES = {
-    "resnet50_layers": Suite(
-        _layers,
-        _networks(
-            Network("resnet50", 32, PIXELS_224, 1000),
-            Network("resnet50", 256, PIXELS_224, 1000),
-            RESNET11,
-        ),
-    ),
+    "resnet50_layers": Suite(_layers, _resnet50(cpu_batch=32)),
     "cifar_layers": Suite(_layers, CIFAR),
-    "resnet50_step": Suite(
-        _step,
-        _networks(
-            Network("resnet50", 8, PIXELS_224, 1000),
-            Network("resnet50", 256, PIXELS_224, 1000),
-            RESNET11,
-        ),
-    ),
+    "resnet50_step": Suite(_step, _resnet50(cpu_batch=8)),
     "cifar_step": Suite(_step, CIFAR, is_launch_bound=True),
     "p3d_a_step": Suite(
         _step,

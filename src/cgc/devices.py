@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -68,27 +69,34 @@ def gpu_names() -> list[str]:
 
 
 def _wait_for_places(names: list[str], runs_per_gpu: int, count: int, held: ExitStack) -> list[int]:
-    """Lock a place on each of `count` GPUs at once, those with the fewest runs; `held` frees it."""
+    """Take a place on each of `count` GPUs at once; `held` gives them back."""
     folder = Path(tempfile.gettempdir()) / f"cgc-gpus-{os.getuid()}"
     folder.mkdir(exist_ok=True)
     has_told = False
     while True:
         # one job at a time: two that each hold half of what they need would wait for ever
         with FileLock(folder / "taking.lock"), ExitStack() as locks:
-            places: list[int] = []
-            for place in range(runs_per_gpu):
-                for index, name in enumerate(names):
-                    if len(places) < count and index not in places:
-                        with suppress(Timeout):
-                            lock = folder / f"{name}.{place}"
-                            locks.enter_context(FileLock(lock, timeout=0, thread_local=False))
-                            places.append(index)
-            if len(places) == count:
+            indices = _try_places(folder, names, runs_per_gpu, count, locks)
+            if len(indices) == count:
                 held.push(locks.pop_all())
-                return places
+                return indices
         if not has_told:
             print(
                 f"waiting for {count} of {len(names)} GPUs, which other jobs hold", file=sys.stderr
             )
             has_told = True
         time.sleep(SECONDS_BETWEEN_TRIES)
+
+
+def _try_places(
+    folder: Path, names: list[str], runs_per_gpu: int, count: int, locks: ExitStack
+) -> list[int]:
+    """Lock at most `count` places on different GPUs: second places only where no first is free."""
+    indices: list[int] = []
+    for place, (index, name) in product(range(runs_per_gpu), enumerate(names)):
+        if len(indices) < count and index not in indices:
+            with suppress(Timeout):  # another job holds it
+                lock = FileLock(folder / f"{name}.{place}", timeout=0, thread_local=False)
+                locks.enter_context(lock)
+                indices.append(index)
+    return indices

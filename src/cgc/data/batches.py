@@ -57,16 +57,20 @@ def train_batches(
     """
     description, augment = read_description(folder), train.augment
     standard = {"mean": description["mean"], "std": description["std"]}
-    sharing: dict[str, Any] = {"batch_size": train.batch_size, "seed": seed, "workers": workers}
+    sharing: dict[str, Any] = {"batch_size": train.batch_size, "seed": seed}
     sharing |= {"rank": rank, "world_size": world_size}
     table = folder / "train.arrow"
     if clips:
         return clip_train_loader(
-            ClipTable(table), segments=clips.frames, size=augment.size, **sharing, **standard
+            ClipTable(table),
+            segments=clips.frames,
+            size=augment.size,
+            workers=workers,
+            **sharing,
+            **standard,
         )
     images = ImageTable(table)
     if augment.crop == "padded" and can_be_held(description, len(images), augment.size):
-        del sharing["workers"]
         return HeldTrainBatches(
             hold(images, **standard, device=device),
             EpochSampler(len(images), **sharing),
@@ -74,7 +78,8 @@ def train_batches(
             flip=augment.flip,
         )
     options = augment.model_dump(include={"crop", "size", "min_area", "padding", "flip"})
-    return train_loader(images, train_transform(**options, **standard), **sharing)
+    transform = train_transform(**options, **standard)
+    return train_loader(images, transform, workers=workers, **sharing)
 
 
 def validation_batches(
@@ -104,17 +109,15 @@ def validation_batches(
         batches of x (B, 3, H, W), or (B, views, 3, T, H, W), and labels (B,)
     """
     description = read_description(folder)
-    size: dict[str, Any] = {"resize": evaluate.resize, "size": evaluate.size}
-    size |= {"mean": description["mean"], "std": description["std"]}
-    sharing: dict[str, Any] = {"batch_size": evaluate.batch_size, "workers": workers}
+    standard = {"mean": description["mean"], "std": description["std"]}
+    size: dict[str, Any] = {"resize": evaluate.resize, "size": evaluate.size} | standard
+    sharing: dict[str, Any] = {"batch_size": evaluate.batch_size}
     sharing |= {"rank": rank, "world_size": world_size}
     table = folder / "validation.arrow"
     if clips:
         views: dict[str, Any] = {"segments": clips.frames, "clips": num_clips, "crops": num_crops}
-        return clip_evaluation_loader(ClipTable(table), **views, **size, **sharing)
+        return clip_evaluation_loader(ClipTable(table), workers=workers, **views, **size, **sharing)
     images = ImageTable(table)
     if device and not evaluate.resize and can_be_held(description, len(images), evaluate.size):
-        del sharing["workers"]
-        standard = {"mean": description["mean"], "std": description["std"]}
         return HeldValidationBatches(hold(images, **standard, device=device), **sharing)
-    return evaluation_loader(images, evaluation_transform(**size), **sharing)
+    return evaluation_loader(images, evaluation_transform(**size), workers=workers, **sharing)

@@ -103,7 +103,7 @@ class HeldTrainBatches:
         """Return a window's first row and column, and whether it is mirrored."""
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU too
         places = 2 * self.padding + 1
-        # as v2.RandomCrop and v2.RandomHorizontalFlip draw, which take four times as long
+        # as v2.RandomCrop and v2.RandomHorizontalFlip draw; asking them takes twice as long
         top, left = (int(torch.randint(places, ())) if self.padding else 0 for _ in range(2))
         return top, left, self.flip and bool(torch.rand(1) < 0.5)
 

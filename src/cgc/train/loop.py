@@ -72,7 +72,7 @@ class Trainer:
         if channels_last:
             store_channels_last(model)
         if compiled:
-            # graphs hand gradients to the optimiser in memory of their own: one share per step
+            # a graph puts its gradients where the last ones were, which shares still add up
             uses_graphs = fabric.device.type == "cuda" and self.num_shares == 1
             model.compile(mode="reduce-overhead" if uses_graphs else "default")
         self.model, self.optimiser = fabric.setup(model, make_optimiser(model, train))
