@@ -13,6 +13,7 @@ from torch import nn
 from cgc.config import Execution, Train, Variant
 from cgc.data.digits import prepare_digits
 from cgc.errors import UserError
+from cgc.layers.geometry import store_channels_last
 from cgc.models.weights import load_model, read_safetensors
 from cgc.train import loop
 from cgc.train.run import train_run
@@ -221,6 +222,20 @@ def test_progress_is_plain_lines_where_there_is_no_terminal(train, capsys):
     assert [line.split("  ")[0] for line in lines] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
     assert "images/s" in lines[0]
     assert "s left" in lines[0]
+
+
+def test_kernels_of_images_and_clips_are_stored_channels_last(train, monkeypatch):
+    stored = []
+    monkeypatch.setattr(loop, "store_channels_last", stored.append)
+    train("run", execution={"channels_last": True}, epochs=1)
+    (network,) = stored
+    network.clip_conv = nn.Conv3d(3, 4, 3)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    store_channels_last(network)
+    assert network.conv1.weight.is_contiguous(memory_format=torch.channels_last)
+    clip_kernel = network.clip_conv.weight
+    assert clip_kernel.is_contiguous(memory_format=torch.channels_last_3d)
+    assert same(before, network.state_dict())
 
 
 @pytest.mark.parametrize("changes", [{}, {"micro_batch": 10}])
