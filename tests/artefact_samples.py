@@ -22,7 +22,9 @@ def narrowed_config(**train: Any) -> Config:
         train: what is changed in the training recipe of `RUN`.
     """
     settings = {"imagenet_default": {"train": train}}
-    return load_config(overrides=NARROWED | {"settings": settings})
+    config = load_config(overrides=NARROWED | {"settings": settings})
+    config._is_changed = False  # it stands for what config.yaml itself says
+    return config
 
 
 def work_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

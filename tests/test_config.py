@@ -11,6 +11,7 @@ from cgc.models import MODELS
 
 ROOT = Path(__file__).resolve().parents[1]
 PRESETS = sorted((ROOT / "config/presets").glob("*.yaml"))
+PAPER = Path("config/presets/paper.yaml")
 
 
 @pytest.fixture(autouse=True)
@@ -49,6 +50,35 @@ def test_shortened_preset_has_a_label_of_its_own_and_fewer_epochs():
     config = load_config(overrides={"max_epochs": 2})
     assert config.label == "tiny-short"
     assert {config.train_settings(run).epochs for run in config.runs()} == {2}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"settings": {"imagenet_default": {"model": "cifar_resnet20"}}},
+        {"settings": {"imagenet_default": {"dataset": "cifar10"}}},
+        {"settings": {"imagenet_default": {"train": {"epochs": 99}}}},
+        {"settings": {"imagenet_default": {"train": {"learning_rate": 0.2}}}},
+        {"variants": {"cgc": {"gate_init": "ones"}}},
+        {"datasets": {"imagenet": {"mean": [0.5, 0.5, 0.5]}}},
+        {"settings": {"cifar10_ablation": None}, "gates": {"run": "imagenet_default/cgc/seed0"}},
+    ],
+)
+def test_preset_whose_settings_differ_from_its_file_has_another_label(change):
+    assert load_config([PAPER], change).label == "paper-changed"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"execution": {"devices": 1}, "data_root": "elsewhere", "only_seeds": [0]},
+        {"datasets": {"imagenet": {"source": "elsewhere"}}},
+        {"gates": {"run": "imagenet_advanced/cgc/seed0"}},
+        {"preset": "mine", "settings": {"imagenet_default": {"train": {"epochs": 99}}}},
+    ],
+)
+def test_preset_keeps_its_label_where_no_training_depends_on_the_change(change):
+    assert load_config([PAPER], change).label == change.get("preset", "paper")
 
 
 def test_variant_can_change_the_rate_of_the_extra_layers():

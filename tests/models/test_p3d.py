@@ -51,6 +51,12 @@ def test_count_by_stage_restarts_in_each_stage():
     assert temporal_layers(on_meta(count="stage")) == wanted
 
 
+def test_count_of_nonlocal_networks_takes_the_blocks_of_their_code():
+    blocks = [(1, 0), (1, 1), (1, 2), (2, 0), (2, 2), (3, 0), (3, 2), (3, 4), (4, 1)]
+    expected = ["temporal.conv", *(f"layer{s}.{b}.temporal.conv" for s, b in blocks)]
+    assert temporal_layers(on_meta(count="nonlocal")) == expected
+
+
 def test_small_network_has_a_strided_temporal_stem_and_a_temporal_block():
     model = on_meta("p3d_a_resnet11")
     assert temporal_layers(model) == ["temporal.conv", "layer2.0.temporal.conv"]
@@ -264,7 +270,7 @@ def test_architecture_rows_leave_the_network_as_it_was():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"count": "block"}, r"count must be one of \('network', 'stage'\): got 'block'"),
+        ({"count": "block"}, r"count must be one of .*'nonlocal'\): got 'block'"),
         ({"dropout": 1.5}, "dropout probability has to be between 0 and 1"),
         ({"tempral": False}, "p3d_a_resnet11 takes no such option: got tempral"),
     ],

@@ -10,13 +10,16 @@ from filelock import FileLock
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from cgc.config import Execution, Train, Variant
+from cgc.config import Evaluate, Execution, Train, Variant
+from cgc.data.batches import validation_batches
 from cgc.data.digits import prepare_digits
 from cgc.errors import UserError
+from cgc.evaluate import evaluate_model
 from cgc.layers.geometry import store_channels_last
 from cgc.models.weights import load_model, read_safetensors
 from cgc.train import loop
 from cgc.train.run import train_run
+from cgc.train.snapshots import load_snapshots
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +46,7 @@ def train(data, tmp_path):
             model="cifar_resnet8",
             variant=Variant(conv="cgc"),
             train=Train(**recipe | changes),
+            evaluate=Evaluate(size=8, batch_size=20),
             seed=seed,
             data=data,
             checkpoint=tmp_path / name / "work" / "checkpoint.safetensors",
@@ -69,6 +73,26 @@ def test_other_seed_gives_other_weights(train):
 
 def test_number_of_workers_changes_nothing(train):
     assert same(train("a"), train("b", execution={"workers": 1}))
+
+
+def test_snapshots_are_the_weights_of_a_training_that_ends_there(train, tmp_path):
+    train("long", snapshot_epochs=[1, 2])
+    two_epochs = train("short", epochs=2)
+    _, architecture = load_model(tmp_path / "long" / "model.safetensors")
+    snapshots = load_snapshots(tmp_path / "long" / "snapshots.safetensors", architecture)
+    assert list(snapshots) == [1, 2]
+    assert same(snapshots[2].state_dict(), two_epochs)
+    assert not same(snapshots[1].state_dict(), two_epochs)
+    assert not list((tmp_path / "long" / "work").iterdir())
+
+
+def test_history_validates_as_the_evaluation_does(train, tmp_path, data):
+    train("run")
+    last = pd.read_csv(tmp_path / "run" / "history.csv").iloc[-1]
+    model, _ = load_model(tmp_path / "run" / "model.safetensors")
+    batches = validation_batches(data, Evaluate(size=8, batch_size=20), None, workers=0)
+    metrics = evaluate_model(model, batches, torch.device("cpu"))
+    assert metrics["top1_percent"] == pytest.approx(last["validation_top1_percent"])
 
 
 def interrupt_after(monkeypatch, epochs):

@@ -9,15 +9,18 @@ OVERRIDES = """
 max_images: 32
 max_epochs: 1
 execution: {{devices: {devices}}}
-settings: {{imagenet_default: {{train: {{batch_size: 32, micro_batch: 16}}}}}}
+settings:
+  imagenet_default:
+    train: {{batch_size: 32, micro_batch: 16, mixup_alpha: 0.4, mixup_weights: {weights}}}
 """
 RUN = "imagenet_default/cgc/seed0"
 
 
 @pytest.fixture
 def trained(checkout):
-    def train(devices):
-        (checkout.folder / "mine.yaml").write_text(OVERRIDES.format(devices=devices))
+    def train(devices, weights):
+        overrides = OVERRIDES.format(devices=devices, weights=weights)
+        (checkout.folder / "mine.yaml").write_text(overrides)
         for step, name in (("prepare-data", "digits"), ("train-model", RUN)):
             artefact = f"{step.replace('-', '_')}:{name}"
             spec = checkout.run("cgc", "spec", artefact, "--configfile", "mine.yaml")
@@ -28,8 +31,9 @@ def trained(checkout):
     return train
 
 
-def test_two_processes_give_the_weights_and_statistics_of_micro_batches_on_one(trained):
-    together, apart = trained(devices=1), trained(devices=2)
+@pytest.mark.parametrize("weights", ["batch", "micro_batch"])
+def test_two_processes_give_the_weights_and_statistics_of_micro_batches_on_one(trained, weights):
+    together, apart = trained(devices=1, weights=weights), trained(devices=2, weights=weights)
     assert together.keys() == apart.keys()
     for name, tensor in together.items():
         torch.testing.assert_close(

@@ -9,6 +9,7 @@ rule train_model:
         initial=lambda wildcards: initial_model_of(wildcards.run),
     output:
         model=f"{RUN}/model.safetensors",
+        snapshots=f"{RUN}/snapshots.safetensors",
         history=f"{RUN}/history.csv",
         about=f"{RUN}/run.json",
         provenance=f"{RUN}/provenance.json",

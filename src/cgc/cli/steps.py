@@ -59,6 +59,7 @@ def train_model(spec: Spec) -> None:
         model=this.settings["model"],
         variant=Variant(**this.settings["variant"]),
         train=Train(**this.settings["train"]),
+        evaluate=Evaluate(**this.spec["evaluate"]),
         clips=_clips(this),
         seed=this.settings["seed"],
         data=this.inputs["prepare_data"].folder,

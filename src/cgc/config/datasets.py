@@ -6,6 +6,9 @@ from pydantic import Field
 
 from cgc.config.section import Fraction, PositiveInt, Section
 
+# Keys that say where a data set is found; results do not depend on them.
+WHERE_DATA_LIES = frozenset({"source", "download"})
+
 
 class Digits(Section):
     """The handwritten digits that scikit-learn ships; needs nothing from the network."""

@@ -17,6 +17,7 @@ from cgc.config.section import Section
 from cgc.errors import UserError
 
 DEFAULT_FILE = Path("config/config.yaml")
+PRESETS = Path("config/presets")
 
 
 def load_config(files: Iterable[str | Path] = (), overrides: Mapping[str, Any] = {}) -> Config:
@@ -29,18 +30,37 @@ def load_config(files: Iterable[str | Path] = (), overrides: Mapping[str, Any] =
     Raises:
         UserError: a file is missing or not YAML, or the result is not valid.
     """
+    return check_config(_merge(_merged([DEFAULT_FILE, *files]), dict(overrides)))
+
+
+def _merged(files: Iterable[str | Path]) -> dict[str, Any]:
     merged: dict[str, Any] = {}
-    for file in (DEFAULT_FILE, *files):
+    for file in files:
         merged = _merge(merged, read_yaml(Path(file)))
-    return check_config(_merge(merged, dict(overrides)))
+    return merged
 
 
 def check_config(content: Mapping[str, Any]) -> Config:
-    """Turn merged YAML into a `Config`.
+    """Turn merged YAML into a `Config`, and compare it with the file of the preset that it names.
 
     Raises:
         UserError: with every problem at once, each with its place.
     """
+    config = _validated(content)
+    own = _file_of(config.preset)
+    if own is not None:
+        files = [DEFAULT_FILE] if own == DEFAULT_FILE else [DEFAULT_FILE, own]
+        config._is_changed = config.defining() != _validated(_merged(files)).defining()
+    return config
+
+
+def _file_of(preset: str) -> Path | None:
+    """Return the file that defines a preset; None where the name is not one of ours."""
+    files = (DEFAULT_FILE, PRESETS / f"{preset}.yaml")
+    return next((f for f in files if f.exists() and read_yaml(f).get("preset") == preset), None)
+
+
+def _validated(content: Mapping[str, Any]) -> Config:
     try:
         return Config.model_validate(_without_nulls(dict(content)))
     except ValidationError as error:

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
-from cgc.config.datasets import Dataset
+from cgc.config.datasets import WHERE_DATA_LIES, Dataset
 from cgc.config.section import PositiveInt, Section
 from cgc.config.settings import Setting, Train, Variant
 from cgc.errors import UserError
@@ -77,11 +77,26 @@ class Config(Section):
     settings: dict[str, Setting] = Field(min_length=1)
     gates: Gates
     execution: Execution = Execution()
+    _is_changed: bool = PrivateAttr(False)  # from what the preset's file says; see `load`
 
     @property
     def label(self) -> str:
-        """The preset's name in paths and captions; a shortened preset never passes for whole."""
-        return f"{self.preset}-short" if self.max_images or self.max_epochs else self.preset
+        """The preset's name in paths and captions.
+
+        A preset's name is a promise: one that was shortened, or whose settings differ from those of
+        its file, has another label.
+        """
+        if self.max_images or self.max_epochs:
+            return f"{self.preset}-short"
+        return f"{self.preset}-changed" if self._is_changed else self.preset
+
+    def defining(self) -> dict[str, Any]:
+        """Return the settings that every result depends on: what the preset's name stands for."""
+        parts = self.model_dump(mode="json", include={"datasets", "variants", "settings"})
+        for dataset in parts["datasets"].values():
+            for place in WHERE_DATA_LIES & dataset.keys():
+                del dataset[place]
+        return parts
 
     def all_runs(self) -> list[Run]:
         """Return every training run of the preset."""
@@ -104,7 +119,9 @@ class Config(Section):
     def train_settings(self, run: Run) -> Train:
         """Return how `run` is trained: the setting's recipe, the variant's changes, shortened."""
         train, variant = self.settings[run.setting].train, self.variants[run.variant]
-        changes: dict[str, Any] = {"epochs": min(train.epochs, self.max_epochs or train.epochs)}
+        epochs = min(train.epochs, self.max_epochs or train.epochs)
+        kept = [epoch for epoch in train.snapshot_epochs if epoch < epochs]
+        changes: dict[str, Any] = {"epochs": epochs, "snapshot_epochs": kept}
         if variant.gate_learning_rate_factor is not None:
             changes["gate_learning_rate_factor"] = variant.gate_learning_rate_factor
         return train.model_copy(update=changes)

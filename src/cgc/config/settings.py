@@ -71,18 +71,28 @@ class Train(Section):
         0.1, gt=0, description="learning rate of CGC's extra layers relative to the kernels'"
     )
     mixup_alpha: float | None = Field(None, gt=0, description="of the Beta distribution; null: off")
+    mixup_weights: Literal["batch", "micro_batch"] = Field(
+        "batch", description="one mixup weight for the whole batch, or one for each micro-batch"
+    )
     gradient_clipping: float | None = Field(
         None, gt=0, description="largest norm of the gradient; null: off"
     )
     schedule: Schedule
     augment: Augment
+    snapshot_epochs: list[PositiveInt] = Field(
+        [], description="epochs after which the weights are kept as well, counted from 1"
+    )
 
     def num_shares(self) -> int:
         """Return how many parts of a batch are normalised each by itself."""
         return self.batch_size // (self.micro_batch or self.batch_size)
 
     def num_processes(self, devices: int) -> int:
-        """Return how many of `devices` can share a batch; the numbers do not depend on it."""
+        """Return how many of `devices` can share a batch.
+
+        A step draws the same random numbers whatever their number, so results differ by the order
+        of floating-point sums only; over a whole training that adds up.
+        """
         return max(n for n in range(1, devices + 1) if self.num_shares() % n == 0)
 
     @model_validator(mode="after")
@@ -141,8 +151,10 @@ class Clips(Section):
     """
 
     frames: PositiveInt = Field(description="frames of a clip that the network sees")
-    temporal_count: Literal["network", "stage"] = Field(
-        "network", description="where every second block is counted from"
+    temporal_count: Literal["network", "stage", "nonlocal"] = Field(
+        "network",
+        description="which blocks get a temporal convolution: every second of the network, every "
+        "second of each stage, or those of the non-local networks' code",
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="before the classifier")
     initialise_from: str | None = Field(

@@ -7,7 +7,9 @@ ones are not (`is_temporal` tells them apart).
 Shape letters: B batch, C channels, T frames, H height, W width, O output channels, k kernel size.
 
 READING(temporal-count): "after every two 1x3x3 convolutions" is counted through the whole network:
-blocks 2, 4, ..., 16 of ResNet-50. `count="stage"` restarts the count in each stage (7 blocks).
+blocks 2, 4, ..., 16 of ResNet-50. `count="stage"` restarts the count in each stage (7 blocks);
+`count="nonlocal"` takes the blocks that the code of non-local networks inflates: all of the first
+stage, then the odd ones, in the last stage the second (9 blocks).
 READING(temporal-shift): "the behavior of TSM" is its shift of an eighth of the channels either way.
 
 The network to compare with (`temporal=False`) has no operation along time but the last average: it
@@ -27,7 +29,7 @@ from cgc.errors import UserError
 from cgc.layers import ContextGatedConv3d
 from cgc.models.imagenet_resnet import ResNet11
 
-Count = Literal["network", "stage"]
+Count = Literal["network", "stage", "nonlocal"]
 EXPANSION = 4  # a bottleneck block puts out four times the channels of its 1x3x3 convolution
 
 
@@ -107,13 +109,21 @@ class ClipBottleneck(nn.Module):
         return self.relu(self.bn3(self.conv3(y)) + self.downsample(x))
 
 
+def _has_temporal(count: Count, stage: int, block: int, before: int, num_stages: int) -> bool:
+    """Tell whether a block of a stage, both counted from 1, gets a temporal convolution."""
+    if count == "nonlocal":  # res2 1,1,1; res3 1,0,1,0; res4 1,0,1,0,1,0; res5 0,1,0
+        return stage == 1 or (block % 2 == 0 if stage == num_stages else block % 2 == 1)
+    return (block + before * (count == "network")) % 2 == 0
+
+
 class P3DAResNet50(nn.Module):
     """ResNet-50 on clips: 1x7x7 stem, temporal 5x1x1, 3x3x3 max pool, blocks with temporal 3x1x1.
 
     Args:
         num_classes: size of the classifier.
         temporal: False leaves out every operation along time but the last average.
-        count: where the count of "every second 1x3x3" runs, the whole "network" or each "stage".
+        count: which blocks get a temporal convolution: every second of the whole "network", every
+            second of each "stage", or those of "nonlocal" networks' code.
         dropout: probability of dropping a feature before the classifier, in [0, 1].
 
     Shape:
@@ -157,8 +167,8 @@ class P3DAResNet50(nn.Module):
             blocks = nn.Sequential()
             for i in range(1, num_blocks + 1):
                 stride = 2 if stage > 1 and i == 1 else 1
-                second = (i + before * (count == "network")) % 2 == 0
-                blocks.append(ClipBottleneck(in_channels, width, stride, temporal and second))
+                has_time = temporal and _has_temporal(count, stage, i, before, len(self.BLOCKS))
+                blocks.append(ClipBottleneck(in_channels, width, stride, has_time))
                 in_channels = EXPANSION * width
             self.add_module(f"layer{stage}", blocks)
             before += num_blocks

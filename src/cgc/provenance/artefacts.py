@@ -63,7 +63,10 @@ def artefact(stage: str, key: str, preset: str) -> Artefact:
         files = ("train.arrow", "validation.arrow", "dataset.json")
         return Artefact(stage, key, folder, files, folder / "provenance.json")
     by_stage: dict[str, tuple[tuple[str, ...], str]] = {
-        "train_model": (("model.safetensors", "history.csv", "run.json"), "provenance.json"),
+        "train_model": (
+            ("model.safetensors", "snapshots.safetensors", "history.csv", "run.json"),
+            "provenance.json",
+        ),
         "evaluate_model": (("metrics.json",), "metrics.provenance.json"),
         "record_gates": (("gates.safetensors",), "gates.provenance.json"),
         "measure_gates": (("gate_distances.safetensors",), "gate_distances.provenance.json"),

@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import Any
 
 from cgc.config import Config
+from cgc.config.datasets import WHERE_DATA_LIES
 from cgc.provenance.artefacts import STAGES, parse_run
 from cgc.provenance.source_code import code_hashes
 
@@ -39,8 +40,7 @@ def _ingredients(
     """Return the configuration, the modules and the upstream artefacts that a stage depends on."""
     if stage == "prepare_data":
         dataset = config.datasets[key]
-        where_it_lies = {"source", "download"}
-        needs = dataset.model_dump(mode="json", exclude=where_it_lies)
+        needs = dataset.model_dump(mode="json", exclude=set(WHERE_DATA_LIES))
         return needs | {"max_images": config.max_images}, [f"data.{dataset.kind}"], []
 
     run = parse_run(key, config)

@@ -7,7 +7,7 @@ from typing import Any
 from cgc import paths
 from cgc.config import Config, check_config
 from cgc.files import json_text, read_json, whole_file, write_json
-from cgc.provenance.artefacts import artefacts
+from cgc.provenance.artefacts import artefacts, parse_run
 from cgc.provenance.recipes import recipe, settings
 
 
@@ -26,6 +26,10 @@ def write_spec(config: Config, stage: str, key: str, because: list[str]) -> Path
         "execution": config.execution.model_dump(mode="json"),
         "because": because,
     }
+    if stage == "train_model":
+        # validates the network after every epoch; its weights do not depend on it
+        setting = config.settings[parse_run(key, config).setting]
+        told["evaluate"] = setting.evaluate.model_dump(mode="json")
     if stage == "prepare_data":
         told["dataset"] = config.datasets[key].model_dump(mode="json")
         told["data_root"] = config.data_root

@@ -2,8 +2,7 @@
 
 One safetensors file holds weights, batch-norm statistics and momentum, and in its metadata the
 number of finished epochs and the history so far. The learning rate and the random state need no
-room: the schedule is a function of the step, and each epoch seeds its random state from
-(seed, epoch).
+room: the schedule is a function of the step, and each step seeds its random state anew.
 """
 
 import json

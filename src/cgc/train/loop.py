@@ -1,7 +1,7 @@
 """The training loop: one recipe, from a fresh network or the last finished epoch, to its weights.
 
 The result of a run on the CPU is a function of its recipe and its data, bit for bit: order and
-augmentation come from (seed, epoch, image), everything else random from (seed, epoch).
+augmentation come from (seed, epoch, image), mixup and dropout from (seed, step, micro-batch).
 
 READING(no-label-smoothing): "a traditional cross-entropy loss" has none, in both settings.
 """
@@ -28,6 +28,7 @@ from cgc.train.mixup import Mixup
 from cgc.train.progress import TrainingDisplay
 from cgc.train.recipe import learning_rate_multiple, make_optimiser, set_learning_rate
 from cgc.train.running import Running
+from cgc.train.snapshots import save_snapshot
 
 SECONDS_BETWEEN_READINGS = 1.0  # of losses from the device; steps that take longer are each read
 
@@ -109,6 +110,8 @@ class Trainer:
         progress.history.append(row)
         progress.epochs_done += 1
         if self.fabric.is_global_zero:
+            if progress.epochs_done in self.train.snapshot_epochs:
+                save_snapshot(checkpoint.parent, self.network, progress.epochs_done)
             save_checkpoint(checkpoint, self.network, self._optimiser(), progress)
         self.fabric.barrier()
 
@@ -117,7 +120,6 @@ class Trainer:
 
     def _epoch(self, epoch: int, display: TrainingDisplay) -> dict[str, Any]:
         """Train for one epoch, then validate; return its row of the history."""
-        seed_everything(self.seed, epoch, self.fabric.global_rank)
         self.train_batches.batch_sampler.set_epoch(epoch)
         self.model.train()
         start, seen = time.perf_counter(), Running()
@@ -125,7 +127,7 @@ class Trainer:
         for batch_number, (x, labels) in enumerate(self.train_batches):
             step = epoch * self.steps_per_epoch + batch_number
             multiple = self._set_learning_rate(step)
-            self._step(x, labels, seen, place=f"epoch {epoch + 1}, step {batch_number + 1}")
+            self._step(step, x, labels, seen, f"epoch {epoch + 1}, step {batch_number + 1}")
             if time.perf_counter() - last_reading > SECONDS_BETWEEN_READINGS:
                 self._read(seen)
                 last_reading = time.perf_counter()
@@ -154,18 +156,25 @@ class Trainer:
         set_learning_rate(self.optimiser, multiple)
         return multiple
 
-    def _step(self, x: Tensor, labels: Tensor, seen: Running, place: str) -> None:
-        """One optimiser step, over the shares of the batch that normalise for themselves."""
+    def _step(self, step: int, x: Tensor, labels: Tensor, seen: Running, place: str) -> None:
+        """One optimiser step, over the micro-batches that are normalised separately.
+
+        Mixup and dropout draw from (seed, step, micro-batch), whichever process has it.
+        """
         self.optimiser.zero_grad()
         x, labels = self._on_device(x, labels)
         parts = zip(shares(x, self.num_shares), shares(labels, self.num_shares), strict=True)
         for rank, (x_share, labels_share) in enumerate(parts):
             is_last = rank == self.num_shares - 1
+            micro_batch = self.fabric.global_rank + rank * self.fabric.world_size
+            one_weight = self.train.mixup_weights == "batch"
             with (
                 self.fabric.no_backward_sync(self.model, enabled=not is_last),
                 running_statistics_kept(self.network, keep=rank > 0),
             ):
+                seed_everything(self.seed, step, 0 if one_weight else micro_batch)
                 x_mixed, probabilities = self.mixup(self._stored(x_share), labels_share)
+                seed_everything(self.seed, step, micro_batch, 1)
                 scores = self.model(x_mixed)
                 loss = cross_entropy(scores, probabilities)
                 self.fabric.backward(loss / self.num_shares)

@@ -1,8 +1,10 @@
 """Mixup, the augmentation that the advanced setting adds (A.2).
 
 READING(mixup-alpha): A.2 gives no alpha; the presets use 0.2, that of the recipe it follows.
-READING(mixup-share): each device mixes its own images, with its own weight; so does each
-micro-batch that stands for a device.
+READING(mixup-weights): the images of a device, or of a micro-batch that stands for one, are mixed
+with each other. One weight is drawn for the batch of all devices, as in the training script of the
+recipe that A.2 follows (GluonCV's); `mixup_weights: micro_batch` draws one for each device, as a
+program with a process per device does.
 """
 
 import torch

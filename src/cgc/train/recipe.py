@@ -2,7 +2,8 @@
 
 READING(extra-layers): "all the extra layers" are every parameter of the gated layer but its kernel
 `weight` and its `bias`.
-READING(schedule-steps): warm-up and cosine advance per iteration, as in the recipe A.2 follows.
+READING(schedule-steps): warm-up and cosine advance per iteration, as in the recipe A.2 follows. So
+the first step of a warm-up has rate 0.
 READING(weight-decay): every parameter decays, those of norms and gates too; A.2 exempts none.
 DEVIATION(classifier-rates): on clips the classifier learns like the rest; TSM trains its weights
 at 5 times and its biases at 10 times the rate, the latter without decay.

@@ -1,4 +1,4 @@
-"""One training run from prepared data to `model.safetensors`, `history.csv` and `run.json`.
+"""One training run: from prepared data to weights, snapshots, history and a record of the run.
 
 READING(last-epoch): the result is the network after the last epoch, not the best one.
 """
@@ -27,6 +27,7 @@ from cgc.files import whole_file, write_json
 from cgc.models.weights import Architecture, read_safetensors, save_model
 from cgc.provenance.job import environment
 from cgc.train.loop import Trainer, seed_everything
+from cgc.train.snapshots import join_snapshots
 
 
 def train_run(
@@ -35,6 +36,7 @@ def train_run(
     model: str,
     variant: Variant,
     train: Train,
+    evaluate: Evaluate,
     clips: Clips | None = None,
     seed: int,
     data: Path,
@@ -44,12 +46,14 @@ def train_run(
     execution: Execution,
     output: Path,
 ) -> bool:
-    """Train a network and write its weights, its history and what it was trained with.
+    """Train a network; write its weights, its history and what it was trained with.
 
     Args:
         name: of the run, for messages.
         model, variant: which network.
         train: the recipe.
+        evaluate: how the network is validated after every epoch, on the images that
+            `evaluate_model` takes.
         clips: how clips are sampled; None for images.
         seed: of weights, order, augmentation.
         data: folder of the prepared data set.
@@ -83,7 +87,7 @@ def train_run(
             train,
             seed,
             train_batches(data, train, clips, seed=seed, **sharing),
-            validation_batches(data, _monitor(train), clips, **sharing),
+            validation_batches(data, evaluate, clips, **sharing),
             architecture.num_classes,
             name,
             channels_last=execution.channels_last,
@@ -98,6 +102,9 @@ def train_run(
             history = trainer.fit(checkpoint, fingerprint)
         if fabric.is_global_zero:
             save_model(output / "model.safetensors", network, architecture)
+            join_snapshots(
+                checkpoint.parent, train.snapshot_epochs, output / "snapshots.safetensors"
+            )
             with whole_file(output / "history.csv") as temporary:
                 pd.DataFrame(history).to_csv(temporary, index=False)
             about = {
@@ -153,14 +160,6 @@ def _no_other_process(checkpoint: Path, name: str, fabric: Fabric) -> Iterator[N
         yield
     finally:
         lock.release()
-
-
-def _monitor(train: Train) -> Evaluate:
-    """Return how the validation curve in the history is made: with the sizes of training."""
-    size = train.augment.size
-    # the usual 256 : 224, where the crops of training resize
-    resize = None if train.augment.crop == "padded" else round(size * 256 / 224)
-    return Evaluate(resize=resize, size=size, batch_size=train.batch_size)
 
 
 def _start_from(initial_weights: Path, network: nn.Module, fabric: Fabric) -> None:
