@@ -40,6 +40,11 @@ def make_record(
     )
 
 
+def one_number_each(counts: Sequence[int]) -> GateRecord:
+    """A record of kernels of one number: even shuffled labels separate some of their classes."""
+    return make_record(counts, channels=(1, 1), kernel_size=(1, 1), separation=0.5)
+
+
 def direct_distances(record: GateRecord) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Inter- and intra-class distances with every kernel in memory, one number at a time."""
     kernels = np.array([_kernel(record, n) for n in range(len(record.labels))])

@@ -134,7 +134,8 @@ def test_logits_of_a_thousand_stay_exact(sign: int) -> None:
 
 def test_difference_is_inter_minus_intra_of_the_row_with_empty_diagonal() -> None:
     inter = torch.tensor([[0.0, 5.0], [5.0, 0.0]])
-    found = GateDistances(inter, torch.tensor([1.0, 7.0]), torch.tensor([2, 2]))
+    intra = torch.tensor([1.0, 7.0])
+    found = GateDistances(inter, intra, torch.tensor([2, 2]), intra.square())
     expected = torch.tensor([[torch.nan, 4.0], [-2.0, torch.nan]])
     assert_close(found.difference, expected, equal_nan=True)
 

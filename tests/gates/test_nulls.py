@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from gate_samples import make_record
+from gate_samples import make_record, one_number_each
 
 from cgc.errors import UserError
 from cgc.gates import (
@@ -11,7 +11,7 @@ from cgc.gates import (
     image_distances,
     shuffled_label_shares,
 )
-from cgc.gates.nulls import _mean_weights, _squared_to_centres
+from cgc.gates.images import mean_weights, squared_to_centres
 
 
 def noisy_classes(noise_seed: int = 0) -> ImageDistances:
@@ -30,14 +30,14 @@ def noisy_classes(noise_seed: int = 0) -> ImageDistances:
 def test_image_distances_give_the_inter_distances_of_the_stream(groups: int) -> None:
     record = make_record((4, 1, 3, 7), groups=groups)
     distances, expected = image_distances(record), record.distances()
-    inter, _, _ = _squared_to_centres(distances, _mean_weights(distances))
+    inter, _, _ = squared_to_centres(distances, mean_weights(distances))
     torch.testing.assert_close(inter.sqrt(), expected.inter, rtol=1e-9, atol=1e-9)
 
 
 def test_image_distances_give_the_intra_distances_of_the_stream() -> None:
     record = make_record((4, 1, 3, 7))
-    distances, weights = image_distances(record), _mean_weights(image_distances(record))
-    _, to_centre, _ = _squared_to_centres(distances, weights)
+    distances, weights = image_distances(record), mean_weights(image_distances(record))
+    _, to_centre, _ = squared_to_centres(distances, weights)
     intra = (weights * to_centre.sqrt()).sum(1)
     torch.testing.assert_close(intra, record.distances().intra, rtol=1e-9, atol=1e-9)
 
@@ -48,7 +48,7 @@ def test_share_of_image_distances_is_the_share_of_the_stream() -> None:
 
 
 def test_constant_gates_have_share_zero_and_an_interval_of_width_zero() -> None:
-    record = make_record((3, 4))
+    record = make_record((5, 6))
     constant = replace(
         record,
         input_logits=torch.full_like(record.input_logits, 0.3),
@@ -58,22 +58,24 @@ def test_constant_gates_have_share_zero_and_an_interval_of_width_zero() -> None:
     assert (interval.share, interval.low, interval.high) == (0, 0, 0)
 
 
-def test_sample_keeps_the_proportions_of_the_classes() -> None:
-    sample = image_distances(make_record((40, 1, 20)), max_images=31)
-    assert torch.bincount(sample.labels).tolist() == [20, 1, 10]
+def test_sample_keeps_all_images_of_its_classes() -> None:
+    counts = (6, 9, 4, 7)
+    sample = image_distances(make_record(counts), max_images=16, seed=3)
+    assert sample.num_classes >= 2
+    assert set(torch.bincount(sample.labels).tolist()) <= set(counts)
 
 
 def test_sample_holds_distances_of_the_whole() -> None:
-    record = make_record((6, 9))
-    whole, sample = image_distances(record), image_distances(record, max_images=7, seed=3)
+    record = make_record((6, 9, 2))
+    whole, sample = image_distances(record), image_distances(record, max_images=9, seed=3)
     nearest = (sample.squared[..., None] - whole.squared.flatten()).abs().min(-1).values
-    assert len(sample.labels) == 6
+    assert len(sample.labels) == 8
     assert nearest.max() < 1e-12
 
 
-def test_fewer_images_than_classes_are_refused() -> None:
-    with pytest.raises(UserError, match="max_images=2 for 3 classes"):
-        image_distances(make_record((4, 1, 3)), max_images=2)
+def test_sample_of_fewer_than_two_classes_is_refused() -> None:
+    with pytest.raises(UserError, match="max_images=6 for classes of 3 to 5 images; raise it"):
+        image_distances(make_record((5, 4, 3)), max_images=6)
 
 
 def test_class_without_images_is_named() -> None:
@@ -88,13 +90,23 @@ def test_shuffled_labels_of_separate_classes_give_share_near_zero() -> None:
     assert shuffled_label_shares(distances, repeats=30, seed=0).mean() < 0.05
 
 
-def test_pairs_of_unrelated_kernels_always_look_separate() -> None:
+def test_pairs_of_two_unrelated_images_always_look_separate() -> None:
     distances = image_distances(make_record((2, 2, 2), channels=(16, 16), separation=0))
-    assert shuffled_label_shares(distances, repeats=10, seed=0).min() == 1
+    assert distances.share == 1
+
+
+@pytest.mark.parametrize("counts", [(9, 4, 8), (2, 2, 2), (1, 20, 20)])
+def test_null_and_interval_of_few_images_are_refused(counts: tuple[int, ...]) -> None:
+    distances = image_distances(make_record(counts))
+    reason = f"at least 5 images in every class: got {min(counts)}"
+    with pytest.raises(UserError, match=reason):
+        shuffled_label_shares(distances, repeats=10, seed=0)
+    with pytest.raises(UserError, match=reason):
+        bootstrap_share(distances, repeats=10, seed=0)
 
 
 def test_shuffled_label_shares_repeat_with_their_seed() -> None:
-    distances = image_distances(make_record((3, 3, 3, 4)))
+    distances = image_distances(one_number_each((5, 5, 5, 6)))
     first, again, other = (
         shuffled_label_shares(distances, repeats=20, seed=seed) for seed in (1, 1, 2)
     )

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from gate_samples import make_record
+from gate_samples import make_record, one_number_each
 
 from cgc.gates import image_distances, shuffled_label_shares
 from cgc.gates.shares import gate_shares
@@ -32,7 +32,7 @@ def test_shares_come_with_the_size_of_the_layer() -> None:
 
 
 def test_interval_and_band_contain_share_and_mean_of_the_null() -> None:
-    (row,) = shares_of(conv=make_record((3, 2, 3, 3), separation=0.7))
+    (row,) = shares_of(conv=one_number_each((5, 5, 6, 5, 6)))
     assert row["low"] <= row["share"] <= row["high"]
     assert row["null_low"] <= row["null_mean"] <= row["null_high"]
     assert row["low"] < row["high"]
@@ -40,7 +40,7 @@ def test_interval_and_band_contain_share_and_mean_of_the_null() -> None:
 
 
 def test_band_of_the_null_is_as_wide_as_the_level_says() -> None:
-    record = make_record((3, 2, 3, 3))
+    record = one_number_each((5, 5, 6, 5, 6))
     (row,) = shares_of(conv=record, repeats=400)
     null = shuffled_label_shares(image_distances(record), repeats=400, seed=0)
     inside = (null >= row["null_low"]) & (null <= row["null_high"])
@@ -62,7 +62,9 @@ def test_seed_decides_the_rows() -> None:
 
 def test_sample_of_the_images_is_counted() -> None:
     (row,) = shares_of(conv=make_record(COUNTS), max_images=12)
-    assert row["num_images"] <= 12
+    assert row["sampled_classes"] == 2
+    assert row["sampled_images"] <= 12
+    assert row["num_images"] == 24
 
 
 def test_rows_can_be_written_as_json() -> None:

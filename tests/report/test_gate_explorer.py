@@ -29,7 +29,8 @@ def line_of_classes() -> GateDistances:
     """Five classes on a line, "near a" and "near b" so close that they are wider than apart."""
     places = torch.tensor([0.0, 10.0, 30.0, 10.5, 29.0], dtype=torch.float64)
     inter = (places[:, None] - places[None, :]).abs()
-    return GateDistances(inter, torch.ones(5, dtype=torch.float64), torch.full((5,), 4))
+    one_M = torch.ones(5, dtype=torch.float64)
+    return GateDistances(inter, one_M, torch.full((5,), 4), one_M.square())
 
 
 def measure(config: Config, distances: GateDistances, names: tuple[str, ...] = NAMES) -> None:
@@ -110,7 +111,8 @@ def test_table_names_ten_pairs_at_either_end() -> None:
 def test_more_classes_than_fit_are_counted() -> None:
     config = load_config()
     points = torch.rand(30, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    distances = GateDistances(torch.cdist(points, points), points.amax(1), torch.full((30,), 2))
+    inter, intra, counts = torch.cdist(points, points), points.amax(1), torch.full((30,), 2)
+    distances = GateDistances(inter, intra, counts, intra.square())
     measure(config, distances, tuple(f"class number {i}" for i in range(30)))
     figure = gate_explorer_figure(config)
     assert "class number" not in "".join(names_of(figure, 0))

@@ -185,7 +185,7 @@ def test_colours_differ_in_greyscale_and_fall_away_from_zero() -> None:
 def csv(tmp_path: Path) -> Path:
     inter = torch.tensor([[0, 0.1, 0.3], [0.1, 0, 0.7], [0.3, 0.7, 0]], dtype=torch.float64)
     intra = torch.tensor([0.2, 1 / 3, 0.0], dtype=torch.float64)
-    distances = GateDistances(inter, intra, torch.tensor([4, 2, 1]))
+    distances = GateDistances(inter, intra, torch.tensor([4, 2, 1]), intra.square())
     write_matrix_csv(tmp_path / "fig1.csv", distances, ["cat", "dog, wet", "owl"])
     return tmp_path / "fig1.csv"
 

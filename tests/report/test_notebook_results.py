@@ -29,7 +29,8 @@ def make_results(config: Config) -> None:
     make_shares(config, [layer_share("first", 0.7), layer_share("last", 0.9)])
     made = make(config, provenance.artefact("measure_gates", config.gates.run, config.label))
     inter = torch.tensor([[0, 3, 4], [3, 0, 1], [4, 1, 0]], dtype=torch.float64)
-    distances = GateDistances(inter, torch.ones(3, dtype=torch.float64), torch.full((3,), 2))
+    one_M = torch.ones(3, dtype=torch.float64)
+    distances = GateDistances(inter, one_M, torch.full((3,), 2), one_M.square())
     measured = MeasuredGates("last", ("a", "b", "c"), distances)
     save_measured(made.folder / "gate_distances.safetensors", measured)
 

@@ -14,47 +14,56 @@ What keeps the result exact:
   and then distances agree with plain loops to 1e-12; only where logits are float32 and vary by more
   than 0.05 these are float32, which costs up to 1e-7 of a distance (docs/performance.md);
 - distances to a centre come from differences, never from expanded squares;
-- distances between centres do come from inner products, since for 1,000 classes nothing but a
-  matrix product is fast enough. Relative to the first image's kernel, centres are no longer than
-  images are apart, so this is exact to about 1e-16 of that distance squared;
+- distances between centres do come from inner products (see there); relative to the first image's
+  kernel, centres are no longer than images are apart;
 - each sum is made by one thread in one order: the number of threads changes no digit.
 
 Shape letters: N images (n those of one class), M classes, C input channels, O output channels,
 K kernel positions, D = K * C/groups numbers of a kernel per output channel.
 
-READING(ordered-pairs): the "cases" are the ordered pairs of different classes (i,j); inter(i,j) is
-compared with the intra-class distance of the first, intra(i).
+READING(ordered-pairs): the "cases" are the ordered pairs of different classes (i,j), and the
+"corresponding" intra-class distance is that of the first, intra(i). `share_of` also counts with
+that of the other class, with the larger and with the mean of both.
+
+The paper's count is biased towards its claim: E inter² = delta² + v_i/n_i + v_j/n_j, where delta is
+the distance of the true centres and v_i the variance of a class of n_i images. Beyond the paper,
+the corrected share and the class-distance normalised variance (CDNV, Galanti et al.) take an
+estimate of delta² that has no such bias.
 """
 
-from collections.abc import Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from cgc.errors import UserError
+from cgc.gates.classes import class_counts
+from cgc.gates.inner_products import add_inner_products, squared_distances
 from cgc.gates.kernels import ChannelGates
 from cgc.gates.threads import worker_threads
 
 BLOCK_BYTES = 640 * 2**20
-_STRIP = 100
+
+Corresponding = Literal["own", "other", "larger", "mean"]
 
 
 @dataclass(frozen=True)
 class GateDistances:
-    """Distances between and within the classes of a gated layer's kernels (float64, on the CPU).
+    """Distances between and within classes of points, such as kernels (float64, on the CPU).
 
     Attributes:
         inter: distance between the centres of classes i and j, (M, M).
-        intra: mean distance of a class's kernels to their centre, (M,); 0 for a class of one image.
+        intra: mean distance of a class's points to their centre, (M,); 0 for a class of one image.
         counts: images of each class, (M,).
+        mean_squared: mean squared distance of a class's points to their centre, (M,).
     """
 
     inter: Tensor
     intra: Tensor
     counts: Tensor
+    mean_squared: Tensor
 
     @cached_property
     def difference(self) -> Tensor:
@@ -66,22 +75,108 @@ class GateDistances:
         """Fraction of the ordered pairs i != j with inter(i,j) > intra(i)."""
         return share_of(self.inter, self.intra)
 
+    @cached_property
+    def variance(self) -> Tensor:
+        """Unbiased total variance of each class, n / (n - 1) * mean_squared, (M,).
 
-def share_of(inter: Tensor, intra: Tensor) -> float:
-    """Return the fraction of ordered pairs i != j with inter(i,j) > intra(i).
+        NaN for a class of one image.
+        """
+        return self.mean_squared * self.counts / (self.counts - 1)
 
-    Shape:
-        - inter: (M, M), whose diagonal is ignored
-        - intra: (M,)
+    @cached_property
+    def squared(self) -> Tensor:
+        """Unbiased squared distance of centres, inter² - v_i/n_i - v_j/n_j, (M, M).
+
+        Close centres of few images get negative values. NaN on the diagonal and for classes of one
+        image.
+        """
+        noise_M = self.variance / self.counts
+        squared_MM = self.inter.square() - noise_M[:, None] - noise_M
+        return squared_MM.fill_diagonal_(torch.nan)
+
+    @cached_property
+    def corrected_share(self) -> float:
+        """Fraction of the ordered pairs i != j with squared(i,j) > variance(i).
+
+        Raises:
+            UserError: there are fewer than two classes, or a class of one image.
+        """
+        self._check_variance()
+        return share_of(self.squared, self.variance)
+
+    @cached_property
+    def cdnv(self) -> Tensor:
+        """Class-distance normalised variance, (v_i + v_j) / (2 squared), (M, M).
+
+        Infinite where `squared` is not positive: these centres are no further apart than noise.
+        NaN on the diagonal, for classes of one image, and where the variance is 0 as well.
+        """
+        total_MM = self.variance[:, None] + self.variance
+        return total_MM / (2 * self.squared.clamp(min=0))
+
+    @cached_property
+    def median_cdnv(self) -> float:
+        """Median of the CDNV over pairs of classes; pairs with squared <= 0 count as infinity.
+
+        Raises:
+            UserError: there are fewer than two classes, a class of one image, or two classes whose
+                points are all equal, so that their CDNV is 0/0.
+        """
+        self._check_variance()
+        M = len(self.counts)
+        pairs = self.cdnv[*torch.triu_indices(M, M, 1)].sort().values
+        if pairs.isnan().any():
+            raise UserError(
+                f"the CDNV is 0/0 in {int(pairs.isnan().sum())} of {len(pairs)} pairs of classes: "
+                "neither centres nor images differ, as with constant gates; leave it out"
+            )
+        # torch.quantile would take infinity from itself
+        return float(pairs[(len(pairs) - 1) // 2] + pairs[len(pairs) // 2]) / 2
+
+    def _check_variance(self) -> None:
+        if len(self.counts) < 2 or int(self.counts.min()) < 2:
+            raise UserError(
+                "corrected share and CDNV need at least 2 classes of at least 2 images: got "
+                f"{len(self.counts)} of {int(self.counts.min())} or more"
+            )
+
+
+def share_of(inter: Tensor, intra: Tensor, corresponding: Corresponding = "own") -> float:
+    """Return the fraction of ordered pairs i != j with inter(i,j) > the corresponding intra.
+
+    Args:
+        inter: of each pair, (M, M), whose diagonal is ignored.
+        intra: of each class, (M,).
+        corresponding: which intra(i,j) is compared: that of i ("own"), of j ("other"), the larger
+            or the mean of both.
 
     Raises:
-        UserError: there are fewer than two classes, hence no pair.
+        UserError: there are fewer than two classes, hence no pair, or `corresponding` is unknown.
     """
     M = len(intra)
     if M < 2:
         raise UserError(f"the share of class pairs needs at least 2 classes: got {M}")
-    larger_MM = (inter > intra[:, None]).fill_diagonal_(False)
-    return int(larger_MM.sum()) / (M * (M - 1))
+    return int(separated_pairs(inter, intra, corresponding).sum()) / (M * (M - 1))
+
+
+def separated_pairs(inter: Tensor, intra: Tensor, corresponding: Corresponding = "own") -> Tensor:
+    """Return which ordered pairs `share_of` counts, (M, M), False on the diagonal."""
+    own_MM, other_MM = intra[:, None], intra[None, :]
+    match corresponding:
+        case "own":
+            bound_MM = own_MM
+        case "other":
+            bound_MM = other_MM
+        case "larger":
+            bound_MM = torch.maximum(own_MM, other_MM)
+        case "mean":
+            bound_MM = (own_MM + other_MM) / 2
+        case _:
+            raise UserError(
+                f"corresponding must be one of {', '.join(get_args(Corresponding))}: "
+                f"got {corresponding}"
+            )
+    return (inter > bound_MM).fill_diagonal_(False)
 
 
 def gate_distances(
@@ -134,9 +229,11 @@ def gate_distances(
             add = partial(_centre, gates, channels, squared_N)
             list(pool.map(add, members, block_MOD))
             add_inner_products(pool, inner_MM, block_MOD.flatten(1))
-    intra = [squared_N[images].sqrt().mean() for images in members]
+    squared = [squared_N[images] for images in members]
+    intra_M = torch.stack([squared_n.sqrt().mean() for squared_n in squared])
+    mean_squared_M = torch.stack([squared_n.mean() for squared_n in squared])
     inter_MM = squared_distances(inner_MM).sqrt_()
-    return GateDistances(inter_MM.cpu(), torch.stack(intra).cpu(), counts_M)
+    return GateDistances(inter_MM.cpu(), intra_M.cpu(), counts_M, mean_squared_M.cpu())
 
 
 def _centre(
@@ -162,60 +259,7 @@ def _centre(
     squared_N[images] += squared_On.sum(0, dtype=squared_N.dtype)
 
 
-def add_inner_products(pool: Executor, inner: Tensor, points: Tensor) -> None:
-    """Add to (N, N) `inner`, on and below its diagonal, the inner products of (N, D) `points`.
-
-    Each thread makes whole strips alone, so that their number changes no digit.
-    """
-
-    def add(start: int) -> None:
-        strip = slice(start, start + _STRIP)
-        inner[start:, strip].addmm_(points[start:], points[strip].T)
-
-    list(pool.map(add, range(0, len(points), _STRIP)))
-
-
-def squared_distances(inner: Tensor) -> Tensor:
-    """Return the (N, N) squared distances of points with (N, N) inner products; diagonal exactly 0.
-
-    The products are read below the diagonal only. The origin should be among the points: see the
-    head of the file.
-    """
-    norms = inner.diagonal()
-    squared = (norms[:, None] + norms - 2 * inner).clamp_(min=0).tril_(-1)
-    return squared + squared.T
-
-
 def plan_blocks(channels: int, channel_bytes: int, block_bytes: int) -> list[range]:
     """Split the output channels into blocks whose centres take at most `block_bytes`."""
     size = max(1, block_bytes // channel_bytes)
     return [range(start, min(start + size, channels)) for start in range(0, channels, size)]
-
-
-def class_counts(
-    labels: Tensor,
-    num_images: int,
-    num_classes: int | None = None,
-    names: Sequence[str] | None = None,
-) -> Tensor:
-    """Count the images of each class, (M,), and check that each has one.
-
-    Raises:
-        UserError: not one label per image, a label outside 0..M-1, or a class without images.
-    """
-    if labels.shape != (num_images,) or not num_images:
-        raise UserError(
-            f"labels must be one per image: got {tuple(labels.shape)} for {num_images} images"
-        )
-    lowest, highest = int(labels.min()), int(labels.max())
-    M = highest + 1 if num_classes is None else num_classes
-    if lowest < 0 or highest >= M:
-        raise UserError(f"labels must lie in 0..{M - 1}: got {lowest}..{highest}")
-    counts = torch.bincount(labels.cpu(), minlength=M)
-    if empty := (counts == 0).nonzero().flatten().tolist():
-        shown = ", ".join(f"{i} ({names[i]})" if names else str(i) for i in empty[:5])
-        raise UserError(
-            f"{len(empty)} of {M} classes have no images: {shown}{' ...' * (len(empty) > 5)}; "
-            "give every class at least one image or leave it out"
-        )
-    return counts

@@ -11,6 +11,8 @@ from cgc.files import whole_file
 from cgc.gates.distances import GateDistances
 from cgc.models.weights import read_safetensors
 
+_TENSORS = ("inter", "intra", "counts", "mean_squared")
+
 
 @dataclass(frozen=True)
 class MeasuredGates:
@@ -29,8 +31,7 @@ class MeasuredGates:
 
 def save_measured(path: Path, measured: MeasuredGates) -> None:
     """Write as one safetensors file."""
-    given = measured.distances
-    tensors = {"inter": given.inter, "intra": given.intra, "counts": given.counts}
+    tensors = {name: getattr(measured.distances, name) for name in _TENSORS}
     metadata = {"layer": measured.layer, "classes": json.dumps(measured.classes)}
     with whole_file(path) as temporary:
         save_file(tensors, temporary, metadata)
@@ -44,10 +45,10 @@ def load_measured(path: Path) -> MeasuredGates:
     """
     tensors, metadata = read_safetensors(path, made_by="measure_gates")
     try:
-        return MeasuredGates(
-            metadata["layer"], tuple(json.loads(metadata["classes"])), GateDistances(**tensors)
-        )
-    except (KeyError, TypeError, ValueError) as error:
+        distances = GateDistances(*(tensors[name] for name in _TENSORS))
+        return MeasuredGates(metadata["layer"], tuple(json.loads(metadata["classes"])), distances)
+    except (KeyError, ValueError) as error:
         raise UserError(
-            f"{path} does not hold gate distances ({error}): delete it and run measure_gates again"
+            f"{path} does not hold gate distances of this version (missing or wrong: {error}): "
+            "delete it and run measure_gates again"
         ) from error

@@ -23,7 +23,8 @@ from torch import Tensor, nn
 
 from cgc.errors import UserError
 from cgc.files import whole_file
-from cgc.gates.distances import BLOCK_BYTES, GateDistances, class_counts, gate_distances
+from cgc.gates.classes import class_counts
+from cgc.gates.distances import BLOCK_BYTES, GateDistances, gate_distances
 
 _FORMAT = "cgc-gate-record-1"
 _TENSORS = ("input_logits", "output_logits", "weight", "labels")

@@ -1,5 +1,6 @@
 """Tables with a row per layer: the architecture of P3D-A (A.3), the gates of the analysed run."""
 
+from math import nan
 from typing import Any
 
 import pandas as pd
@@ -55,9 +56,13 @@ def _layer(depth: int, trained: dict[str, Any], untrained: dict[str, Any]) -> di
     values = {
         "depth": depth,
         **{name: trained[name] for name in LAYER},
-        **{column: 100 * trained[name] for name, column in PERCENTAGES.items()},
+        **{column: _percent(trained[name]) for name, column in PERCENTAGES.items()},
         "untrained_share_percent": 100 * untrained["share"],
         "num_images": trained["num_images"],
     }
     assert tuple(values) == COLUMNS
     return values
+
+
+def _percent(fraction: float | None) -> float:
+    return nan if fraction is None else 100 * fraction
