@@ -64,6 +64,12 @@ def data_of(run):
     return files_of("prepare_data", CONFIG.settings[run.split("/")[0]].dataset)
 
 
+def models_of_controls():
+    """The analysed network and the plain one that it is compared with, where the preset has it."""
+    runs = [CONFIG.gates.run, *filter(None, [CONFIG.plain_run()])]
+    return [file for run in runs for file in files_of("train_model", str(run))]
+
+
 def sources_of(published):
     """The artefacts whose numbers a table or figure shows."""
     sources = published.sources(CONFIG)

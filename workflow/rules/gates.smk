@@ -59,3 +59,25 @@ rule measure_all_gates:
         gpu=GPUS,
     shell:
         "cgc measure-all-gates {input.spec:q} > {log:q} 2>&1"
+
+
+rule measure_controls:
+    input:
+        spec=spec_of("measure_controls"),
+        models=lambda wildcards: models_of_controls(),
+        data=lambda wildcards: data_of(wildcards.run),
+    output:
+        controls=f"{RUN}/gate_controls.json",
+        snapshots=f"{RUN}/gate_snapshots.json",
+        provenance=f"{RUN}/gate_controls.provenance.json",
+    log:
+        f"{LOGS}/measure_controls/{{run}}.log",
+    benchmark:
+        f"{LOGS}/benchmarks/measure_controls/{{run}}.tsv"
+    wildcard_constraints:
+        run=to_be_made("measure_controls"),
+    threads: CONFIG.execution.threads
+    resources:
+        gpu=GPUS,
+    shell:
+        "cgc measure-controls {input.spec:q} > {log:q} 2>&1"

@@ -11,15 +11,19 @@ from cgc.config.section import PositiveInt, Section
 from cgc.config.settings import Setting, Train, Variant
 from cgc.errors import UserError
 
+SEEDS_OF_A_SPREAD = 3  # trainings below which a spread over seeds is not shown
+
 
 class Gates(Section):
     """The gate analysis of A.1."""
 
     run: str = Field(description="setting/variant/seedN of the network that Fig. 1 shows")
     max_images: PositiveInt = Field(
-        2000, description="for chance level and interval, which compare every two images"
+        2000,
+        description="for shuffled labels and the interval over images, which compare every two "
+        "images: with more, whole classes are sampled",
     )
-    repeats: PositiveInt = Field(200, description="shuffled labellings, and resampled image sets")
+    repeats: PositiveInt = Field(200, description="shuffled labellings, and resamples")
 
 
 class Execution(Section):
@@ -115,6 +119,36 @@ class Config(Section):
             if (self.only_variants is None or run.variant in self.only_variants)
             and (self.only_seeds is None or run.seed in self.only_seeds)
         ]
+
+    def gate_runs(self) -> list[Run]:
+        """Return the runs whose gates are measured in every layer, the analysed one first.
+
+        The others show the spread over seeds: trainings of the same variant in settings on images
+        that have several.
+        """
+        analysed = next(run for run in self.all_runs() if str(run) == self.gates.run)
+        others = [
+            run
+            for run in self.all_runs()
+            if run.variant == analysed.variant
+            and self.settings[run.setting].clips is None
+            and len(self.settings[run.setting].seeds) >= SEEDS_OF_A_SPREAD
+            and run != analysed
+        ]
+        return [analysed, *others]
+
+    def plain_run(self) -> Run | None:
+        """Return the plain run of the analysed run's setting and seed, if the preset has it."""
+        analysed, *_ = self.gate_runs()
+        return next(
+            (
+                run
+                for run in self.all_runs()
+                if (run.setting, run.seed) == (analysed.setting, analysed.seed)
+                and self.variants[run.variant] == Variant(conv="plain")
+            ),
+            None,
+        )
 
     def train_settings(self, run: Run) -> Train:
         """Return how `run` is trained: the setting's recipe, the variant's changes, shortened."""

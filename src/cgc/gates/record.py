@@ -26,6 +26,8 @@ from cgc.files import whole_file
 from cgc.gates.classes import class_counts
 from cgc.gates.distances import BLOCK_BYTES, GateDistances, gate_distances
 
+RECORD_BYTES = 2 * 2**30
+_LOGIT_BYTES = 4  # float32
 _FORMAT = "cgc-gate-record-1"
 _TENSORS = ("input_logits", "output_logits", "weight", "labels")
 _Captured = dict[str, list[tuple[Tensor, Tensor]]]
@@ -84,6 +86,30 @@ def gate_layers(model: nn.Module) -> dict[str, nn.Module]:
             'built with conv="cgc"'
         )
     return layers
+
+
+def layers_per_pass(
+    model: nn.Module, num_images: int, *, max_bytes: int = RECORD_BYTES
+) -> list[list[str]]:
+    """Split the gated layers, in their order, into those to be recorded in one pass over the data.
+
+    Args:
+        model: a network with context-gated layers.
+        num_images: images of the data.
+        max_bytes: bound on the records of one pass; a single layer's may exceed it.
+    """
+    passes: list[list[str]] = []
+    left = 0
+    for name, layer in gate_layers(model).items():
+        weight = layer.get_parameter("weight")
+        channels = len(weight) + weight.shape[1] * int(getattr(layer, "groups", 1))
+        size = num_images * channels * weight[0, 0].numel() * _LOGIT_BYTES
+        if not passes or size > left:
+            passes.append([])
+            left = max_bytes
+        passes[-1].append(name)
+        left -= size
+    return passes
 
 
 def record_gates(

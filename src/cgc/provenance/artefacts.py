@@ -15,6 +15,7 @@ STAGES = (
     "record_gates",
     "measure_gates",
     "measure_all_gates",
+    "measure_controls",
 )
 
 # What is asked for together, by the name that Snakemake and DVC have for it.
@@ -22,7 +23,7 @@ TARGETS = {
     "data": ("prepare_data",),
     "checkpoints": ("train_model",),
     "evaluations": ("evaluate_model",),
-    "gates": tuple(stage for stage in STAGES if stage.endswith("_gates")),
+    "gates": ("record_gates", "measure_gates", "measure_all_gates", "measure_controls"),
 }
 
 # These tell of a training, durations included; nothing is computed from them, so that the same
@@ -71,6 +72,10 @@ def artefact(stage: str, key: str, preset: str) -> Artefact:
         "record_gates": (("gates.safetensors",), "gates.provenance.json"),
         "measure_gates": (("gate_distances.safetensors",), "gate_distances.provenance.json"),
         "measure_all_gates": (("gate_shares.json",), "gate_shares.provenance.json"),
+        "measure_controls": (
+            ("gate_controls.json", "gate_snapshots.json"),
+            "gate_controls.provenance.json",
+        ),
     }
     run_files, provenance = by_stage[stage]
     folder = paths.run_dir(preset, key)
@@ -81,7 +86,8 @@ def artefacts(config: Config) -> list[Artefact]:
     """Return every artefact of a preset, upstream first."""
     runs = [str(run) for run in config.runs()]
     initial = [str(run) for run in map(config.initial_run, config.runs()) if run]
-    trained = list(dict.fromkeys([*initial, *runs, config.gates.run]))
+    analysed = [str(run) for run in (*config.gate_runs(), config.plain_run()) if run]
+    trained = list(dict.fromkeys([*initial, *runs, *analysed]))
     used = dict.fromkeys(config.settings[run.split("/")[0]].dataset for run in trained)
     keys = {
         "prepare_data": list(used),
@@ -89,7 +95,8 @@ def artefacts(config: Config) -> list[Artefact]:
         "evaluate_model": runs,
         "record_gates": [config.gates.run],
         "measure_gates": [config.gates.run],
-        "measure_all_gates": [config.gates.run],
+        "measure_all_gates": [str(run) for run in config.gate_runs()],
+        "measure_controls": [config.gates.run],
     }
     return [artefact(stage, key, config.label) for stage in STAGES for key in keys[stage]]
 

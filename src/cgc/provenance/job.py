@@ -26,12 +26,12 @@ class Job:
     Attributes:
         spec: all that the step was told.
         made: what it makes.
-        inputs: what it takes, by the stage that made it.
+        inputs: what it takes.
     """
 
     spec: dict[str, Any]
     made: Artefact
-    inputs: dict[str, Artefact]
+    inputs: list[Artefact]
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -43,6 +43,11 @@ class Job:
         """How to run on this machine."""
         return Execution(**self.spec["execution"])
 
+    def inputs_of(self, stage: str) -> list[Artefact]:
+        """Return the inputs that a stage made; that of the run itself comes first."""
+        sources = [source for source in self.inputs if source.stage == stage]
+        return sorted(sources, key=lambda source: source.key != self.made.key)
+
     def output(self, name: str) -> Path:
         """Return where an output goes."""
         assert name in self.made.files
@@ -50,7 +55,7 @@ class Job:
 
     def finish(self) -> None:
         """Record what the artefact was made from; call it when every output is written."""
-        used = {str(source): recorded(source)["files"] for source in self.inputs.values()}
+        used = {str(source): recorded(source)["files"] for source in self.inputs}
         content = {
             **self.spec["recipe"],
             "preset": self.spec["preset"],
@@ -71,8 +76,8 @@ def start(spec_path: Path, stage: str) -> Job:
     if not isinstance(spec, dict) or spec.get("recipe", {}).get("stage") != stage:
         raise UserError(f"{spec_path} is not a spec of {stage}: make one with cgc spec {stage}:KEY")
     names = [name.split(":", 1) for name in spec["recipe"]["upstream"]]
-    inputs = {stage: artefact(stage, key, spec["preset"]) for stage, key in names}
-    for source in inputs.values():
+    inputs = [artefact(stage, key, spec["preset"]) for stage, key in names]
+    for source in inputs:
         _check_bytes(source)
     return Job(spec, artefact(stage, spec["recipe"]["key"], spec["preset"]), inputs)
 

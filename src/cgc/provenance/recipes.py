@@ -70,6 +70,11 @@ def _ingredients(
         case "measure_all_gates":
             needs = evaluation | config.gates.model_dump(mode="json", exclude={"run"})
             return needs, ["gates.shares", "gates.record", *loading], [trained, data]
+        case "measure_controls":
+            needs = evaluation | config.gates.model_dump(mode="json", exclude={"run"})
+            plain = config.plain_run()
+            models = [trained, ("train_model", str(plain))] if plain else [trained]
+            return needs, ["gates.controls", *loading], [*models, data]
         case "measure_gates":
             return {}, ["gates.distances"], [("record_gates", key)]
     raise ValueError(f"stage must be one of {STAGES}: got {stage!r}")

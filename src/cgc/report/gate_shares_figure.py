@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from cgc.config import Config
 from cgc.report.drawing import captioned_figure, figure_caption, not_run
-from cgc.report.layer_tables import gates_table
+from cgc.report.layer_tables import gates_table, layers_of
 from cgc.report.style import TEXT_WIDTH_INCHES, print_style
 
 NAME = "fig_gate_shares"
@@ -23,7 +23,7 @@ def gate_shares_figure(config: Config) -> Figure:
     Raises:
         UserError: the shares were not measured.
     """
-    table = gates_table(config)
+    table = layers_of(gates_table(config))
     if not table["n"].any():
         raise not_run(f"the shares of all gated layers of {config.gates.run}", NAME, config)
     level, num_images = table["level_percent"][0], table["num_images"][0]
