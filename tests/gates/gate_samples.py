@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from math import exp, sqrt
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from cgc.gates import GateRecord
+
+Numbers = NDArray[Any]
 
 
 def make_record(
@@ -45,20 +48,27 @@ def one_number_each(counts: Sequence[int]) -> GateRecord:
     return make_record(counts, channels=(1, 1), kernel_size=(1, 1), separation=0.5)
 
 
-def direct_distances(record: GateRecord) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Inter- and intra-class distances with every kernel in memory, one number at a time."""
+def direct_distances(record: GateRecord) -> tuple[Numbers, Numbers, Numbers]:
+    """Inter, intra and mean squared distances with every kernel in memory, one number at a time."""
     kernels = np.array([_kernel(record, n) for n in range(len(record.labels))])
-    members = [np.flatnonzero(record.labels.numpy() == i) for i in range(len(record.classes))]
-    centres = [kernels[images].mean(0) for images in members]
+    return direct_point_distances(kernels, record.labels.numpy())
+
+
+def direct_point_distances(points: Numbers, labels: Numbers) -> tuple[Numbers, Numbers, Numbers]:
+    """Inter, intra and mean squared distances of points (N, ...), one number at a time."""
+    members = [points[labels == i] for i in range(labels.max() + 1)]
+    centres = [points_n.mean(0) for points_n in members]
     inter = [[_distance(a, b) for b in centres] for a in centres]
-    intra = [
-        np.mean([_distance(kernels[n], centre) for n in images])
-        for images, centre in zip(members, centres, strict=True)
+    to_centre = [
+        np.array([_distance(point, centre) for point in points_n])
+        for points_n, centre in zip(members, centres, strict=True)
     ]
-    return np.array(inter), np.array(intra)
+    intra = [distances_n.mean() for distances_n in to_centre]
+    mean_squared = [(distances_n**2).mean() for distances_n in to_centre]
+    return np.array(inter), np.array(intra), np.array(mean_squared)
 
 
-def _kernel(record: GateRecord, n: int) -> NDArray[np.float64]:
+def _kernel(record: GateRecord, n: int) -> Numbers:
     weight = record.weight.flatten(2).numpy()
     kernel = np.empty_like(weight, dtype=np.float64)
     outputs, seen, _ = weight.shape
@@ -73,5 +83,5 @@ def _sigmoid(logit: float) -> float:
     return 1 / (1 + exp(-logit)) if logit > 0 else exp(logit) / (1 + exp(logit))
 
 
-def _distance(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+def _distance(a: Numbers, b: Numbers) -> float:
     return sqrt(sum((x - y) ** 2 for x, y in zip(a.flat, b.flat, strict=True)))

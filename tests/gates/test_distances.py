@@ -6,7 +6,7 @@ from gate_samples import direct_distances, make_record
 from torch.testing import assert_close
 
 from cgc.errors import UserError
-from cgc.gates import GateDistances, GateRecord, gate_distances, share_of
+from cgc.gates import GateDistances, GateRecord, gate_distances
 from cgc.gates.distances import plan_blocks
 
 RECORDS = {
@@ -48,11 +48,12 @@ def in_precision(record: GateRecord, dtype: torch.dtype) -> GateRecord:
 @pytest.mark.parametrize("record", RECORDS.values(), ids=RECORDS)
 def test_gate_distances_equal_direct_computation(record: GateRecord) -> None:
     found = record.distances()
-    inter, intra = direct_distances(record)
+    inter, intra, mean_squared = direct_distances(record)
     # one of two logits in float32: that rounds the oracle's sums of logits, not ours
     tolerance = 1e-6 if record.input_logits.dtype == torch.float32 else 1e-12
     assert_close(found.inter, torch.tensor(inter), rtol=tolerance, atol=1e-13)
     assert_close(found.intra, torch.tensor(intra), rtol=tolerance, atol=1e-13)
+    assert_close(found.mean_squared, torch.tensor(mean_squared), rtol=tolerance, atol=1e-13)
 
 
 @pytest.mark.parametrize("scale", [0.1, 1.5, 30, 800])
@@ -81,7 +82,7 @@ def test_gate_distances_do_not_depend_on_block_size(block_bytes: int) -> None:
 def test_gate_distances_of_close_classes_far_from_origin_keep_their_digits() -> None:
     record = make_record((2, 2, 2), scale=1e-6)
     record = replace(record, weight=record.weight + 100)
-    inter, intra = direct_distances(record)
+    inter, intra, _ = direct_distances(record)
     assert_close(record.distances().inter, torch.tensor(inter), rtol=1e-7, atol=0)
     assert_close(record.distances().intra, torch.tensor(intra), rtol=1e-7, atol=0)
 
@@ -108,6 +109,7 @@ def test_constant_gates_give_distances_of_exactly_zero(
     record = in_precision(record, dtype)
     found = record.distances()
     assert found.inter.count_nonzero() == found.intra.count_nonzero() == 0
+    assert found.mean_squared.count_nonzero() == 0
 
 
 def test_constant_gates_give_share_zero() -> None:
@@ -138,12 +140,6 @@ def test_difference_is_inter_minus_intra_of_the_row_with_empty_diagonal() -> Non
     found = GateDistances(inter, intra, torch.tensor([2, 2]), intra.square())
     expected = torch.tensor([[torch.nan, 4.0], [-2.0, torch.nan]])
     assert_close(found.difference, expected, equal_nan=True)
-
-
-def test_share_counts_ordered_pairs_and_no_ties() -> None:
-    inter = torch.tensor([[9.0, 2.0, 3.0], [2.0, 9.0, 1.0], [3.0, 1.0, 9.0]])
-    # row 0: 2 > 1, 3 > 1; row 1: 2 = 2, 1 < 2; row 2: 3 > 2, 1 < 2
-    assert share_of(inter, torch.tensor([1.0, 2.0, 2.0])) == 3 / 6
 
 
 def test_blocks_cover_each_channel_once() -> None:
@@ -180,11 +176,6 @@ def test_threads_of_the_caller_are_left_as_they_were() -> None:
     before = torch.get_num_threads()
     make_record((3, 2)).distances()
     assert torch.get_num_threads() == before
-
-
-def test_share_of_one_class_is_refused() -> None:
-    with pytest.raises(UserError, match="at least 2 classes: got 1"):
-        _ = make_record((3,)).distances().share
 
 
 def test_class_without_images_is_named() -> None:

@@ -6,12 +6,16 @@ from gate_samples import make_record, one_number_each
 
 from cgc.errors import UserError
 from cgc.gates import (
+    GateDistances,
     ImageDistances,
+    bootstrap_classes,
     bootstrap_share,
     image_distances,
+    p_value,
+    point_distances,
     shuffled_label_shares,
 )
-from cgc.gates.images import mean_weights, squared_to_centres
+from cgc.gates.images import weighted_distances
 
 
 def noisy_classes(noise_seed: int = 0) -> ImageDistances:
@@ -30,16 +34,22 @@ def noisy_classes(noise_seed: int = 0) -> ImageDistances:
 def test_image_distances_give_the_inter_distances_of_the_stream(groups: int) -> None:
     record = make_record((4, 1, 3, 7), groups=groups)
     distances, expected = image_distances(record), record.distances()
-    inter, _, _ = squared_to_centres(distances, mean_weights(distances))
-    torch.testing.assert_close(inter.sqrt(), expected.inter, rtol=1e-9, atol=1e-9)
+    squared, _, _ = weighted_distances(distances, distances.mean_weights[None])
+    torch.testing.assert_close(squared[0].sqrt(), expected.inter, rtol=1e-9, atol=1e-9)
 
 
 def test_image_distances_give_the_intra_distances_of_the_stream() -> None:
     record = make_record((4, 1, 3, 7))
-    distances, weights = image_distances(record), mean_weights(image_distances(record))
-    _, to_centre, _ = squared_to_centres(distances, weights)
-    intra = (weights * to_centre.sqrt()).sum(1)
-    torch.testing.assert_close(intra, record.distances().intra, rtol=1e-9, atol=1e-9)
+    distances = image_distances(record)
+    _, intra, _ = weighted_distances(distances, distances.mean_weights[None])
+    torch.testing.assert_close(intra[0], record.distances().intra, rtol=1e-9, atol=1e-9)
+
+
+def test_mean_squared_distances_of_images_are_those_of_the_stream() -> None:
+    record = make_record((4, 1, 3, 7))
+    distances = image_distances(record)
+    _, _, spread = weighted_distances(distances, distances.mean_weights[None])
+    torch.testing.assert_close(spread[0], record.distances().mean_squared, rtol=1e-9, atol=1e-9)
 
 
 def test_share_of_image_distances_is_the_share_of_the_stream() -> None:
@@ -82,6 +92,12 @@ def test_class_without_images_is_named() -> None:
     record = replace(make_record((4, 3)), classes=("cat", "dog", "owl"))
     with pytest.raises(UserError, match=r"no images: 2 \(owl\)"):
         image_distances(record)
+
+
+def test_p_value_counts_the_null_that_is_as_large_and_is_never_zero() -> None:
+    null = torch.tensor([0.1, 0.5, 0.7, 0.5])
+    assert p_value(0.5, null) == (1 + 3) / (1 + 4)
+    assert p_value(0.8, null) == 1 / 5
 
 
 def test_shuffled_labels_of_separate_classes_give_share_near_zero() -> None:
@@ -140,3 +156,52 @@ def test_bootstrap_repeats_with_its_seed() -> None:
 def test_bootstrap_options_out_of_range_are_refused(repeats: int, level: float) -> None:
     with pytest.raises(UserError, match="repeats >= 1 and 0 < level < 1: got"):
         bootstrap_share(noisy_classes(), repeats=repeats, seed=0, level=level)
+    with pytest.raises(UserError, match="repeats >= 1 and 0 < level < 1: got"):
+        bootstrap_classes(classes_of_other_widths(5, 0), repeats=repeats, seed=0, level=level)
+
+
+def classes_of_other_widths(num_classes: int, seed: int) -> GateDistances:
+    """Distances of classes whose centres and widths are drawn from one population."""
+    generator = torch.Generator().manual_seed(seed)
+    centres, noise, widths = (
+        torch.randn(num_classes, *size, generator=generator, dtype=torch.float64)
+        for size in ((1, 20), (20, 20), (1, 1))
+    )
+    points = (0.8 * centres + (0.2 * widths).exp() * noise).flatten(0, 1)
+    labels = torch.arange(num_classes).repeat_interleave(20)
+    return point_distances(lambda: [(points, labels)], num_classes)
+
+
+@pytest.mark.parametrize("corrected", [False, True])
+@pytest.mark.parametrize("num_classes", [10, 40])
+def test_interval_of_other_classes_covers_the_mean_share(num_classes: int, corrected: bool) -> None:
+    sets = [classes_of_other_widths(num_classes, seed) for seed in range(120)]
+    mean = sum(d.corrected_share if corrected else d.share for d in sets) / len(sets)
+    intervals = [
+        bootstrap_classes(d, repeats=200, seed=seed, corrected=corrected)
+        for seed, d in enumerate(sets)
+    ]
+    covered = sum(interval.low <= mean <= interval.high for interval in intervals) / len(sets)
+    assert 0.2 < mean < 0.8
+    assert 0.9 <= covered <= 0.99
+
+
+def test_interval_of_other_classes_is_much_wider_than_that_of_independent_pairs() -> None:
+    found = classes_of_other_widths(40, seed=0)
+    interval = bootstrap_classes(found, repeats=500, seed=0)
+    binomial = 2 * 1.96 * (found.share * (1 - found.share) / (40 * 39)) ** 0.5
+    assert interval.low < interval.share == found.share < interval.high
+    assert interval.high - interval.low > 3 * binomial
+
+
+def test_interval_of_other_classes_repeats_with_its_seed() -> None:
+    found = classes_of_other_widths(10, seed=0)
+    first, again, other = (bootstrap_classes(found, repeats=50, seed=seed) for seed in (1, 1, 2))
+    assert first == again != other
+
+
+def test_interval_of_other_classes_is_refused_for_few_classes_or_images() -> None:
+    with pytest.raises(UserError, match="at least 5 of them: got 4"):
+        bootstrap_classes(make_record((9, 9, 9, 9)).distances(), repeats=9, seed=0)
+    with pytest.raises(UserError, match="at least 5 images in every class: got 4"):
+        bootstrap_classes(make_record((9, 9, 4, 9, 9)).distances(), repeats=9, seed=0)

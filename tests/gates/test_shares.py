@@ -1,12 +1,24 @@
 """The share of every gated layer, against the analysis of one."""
 
 import json
+from dataclasses import replace
 
 import pytest
+import torch
 from gate_samples import make_record, one_number_each
 
-from cgc.gates import image_distances, shuffled_label_shares
-from cgc.gates.shares import gate_shares
+from cgc.errors import UserError
+from cgc.gates import (
+    GateRecord,
+    bootstrap_share,
+    gate_shares,
+    image_distances,
+    measure_separation,
+    point_distances,
+    point_image_distances,
+    share_of,
+    shuffled_label_shares,
+)
 
 COUNTS = (6, 5, 7, 6)
 
@@ -70,3 +82,135 @@ def test_sample_of_the_images_is_counted() -> None:
 def test_rows_can_be_written_as_json() -> None:
     rows = shares_of(conv=make_record(COUNTS))
     assert json.loads(json.dumps(rows, allow_nan=False)) == rows
+
+
+def with_gates_of_first_image(record: GateRecord) -> GateRecord:
+    return replace(
+        record,
+        input_logits=record.input_logits[:1].expand_as(record.input_logits),
+        output_logits=record.output_logits[:1].expand_as(record.output_logits),
+    )
+
+
+def test_row_holds_all_readings_of_corresponding() -> None:
+    record = make_record((6, 5, 9, 6, 8), separation=0.5)
+    (row,) = shares_of(conv=record)
+    found = record.distances()
+    for reading in ("other", "larger", "mean"):
+        assert row[f"share_{reading}"] == share_of(found.inter, found.intra, reading)
+    assert row["share_larger"] < row["share"]
+
+
+def test_row_holds_the_corrected_numbers_and_sizes_of_classes() -> None:
+    record = make_record((6, 5, 9, 6, 8), separation=0.8)
+    (row,) = shares_of(conv=record)
+    found = record.distances()
+    assert row["corrected_share"] == found.corrected_share < row["share"]
+    assert row["median_cdnv"] == found.median_cdnv > 0
+    assert (row["images_per_class"], row["images_per_class_median"]) == (5, 6)
+    assert row["corrected_class_low"] <= row["corrected_share"] <= row["corrected_class_high"]
+    assert row["class_low"] <= row["share"] <= row["class_high"]
+    assert row["refused"] is None
+
+
+def test_points_get_the_row_of_kernels_that_are_the_same() -> None:
+    record = make_record((6, 5, 9, 6, 8), channels=(3, 2), separation=0.6)
+    logits_NOCK = record.input_logits[:, None] + record.output_logits[:, :, None]
+    kernels = logits_NOCK.sigmoid() * record.weight.flatten(2)
+    found = measure_separation(
+        point_distances(lambda: [(kernels, record.labels)], 5),
+        point_image_distances(kernels, record.labels),
+        repeats=40,
+        seed=0,
+    )
+    (row,) = shares_of(conv=record)
+    assert found.pop("refused") is None
+    assert found == pytest.approx({name: row[name] for name in found}, rel=1e-9)
+
+
+def test_sample_moves_its_interval_to_the_share_of_all_classes() -> None:
+    record = make_record((6, 7) * 8, separation=0.5)
+    images = image_distances(record, max_images=40, seed=2)
+    found = measure_separation(record.distances(), images, repeats=60, seed=0)
+    sample = bootstrap_share(images, repeats=60, seed=0)
+    assert sample.share != found["share"] == record.distances().share
+    assert found["low"] - found["share"] == pytest.approx(sample.low - sample.share)
+    assert found["high"] - found["share"] == pytest.approx(sample.high - sample.share)
+
+
+def test_interval_of_a_sample_is_cut_to_fractions() -> None:
+    generator = torch.Generator().manual_seed(0)
+    points = 9.0 * torch.eye(10).repeat_interleave(6, 0)  # apart
+    points += 0.1 * torch.randn(60, 10, generator=generator)
+    labels = torch.arange(10).repeat_interleave(6)
+    blurred = points[:30] + 4 * torch.randn(30, 10, generator=generator)
+    images = point_image_distances(blurred, labels[:30])
+    sample = bootstrap_share(images, repeats=60, seed=0)
+    found = measure_separation(
+        point_distances(lambda: [(points, labels)], 10), images, repeats=60, seed=0
+    )
+    assert found["share"] == 1 < 1 + sample.high - sample.share
+    assert found["high"] == 1
+
+
+def test_nothing_of_images_is_measured_without_them() -> None:
+    found = measure_separation(make_record((6,) * 5).distances(), None, repeats=9, seed=0)
+    assert (found["low"], found["null_p"], found["sampled_images"]) == (None, None, None)
+    assert found["class_low"] is not None
+    assert found["refused"] is None
+
+
+def test_classes_too_large_for_a_sample_are_a_reason() -> None:
+    (row,) = shares_of(conv=make_record((6, 5, 9, 6, 8)), max_images=10)
+    assert "got max_images=10 for classes of 5 to 9 images" in row["refused"]
+    assert (row["low"], row["null_mean"], row["sampled_classes"]) == (None, None, None)
+    assert row["class_low"] is not None
+
+
+def test_few_classes_are_the_reason_for_no_interval_of_other_classes() -> None:
+    (row,) = shares_of(conv=make_record(COUNTS))
+    assert row["refused"] == "an interval for other classes needs at least 5 of them: got 4"
+    assert (row["class_low"], row["corrected_class_high"]) == (None, None)
+    assert row["low"] is not None
+
+
+def test_class_of_one_image_leaves_the_share_alone() -> None:
+    record = make_record((1, 6, 7, 6, 5))
+    (row,) = shares_of(conv=record)
+    assert row["share"] == record.distances().share
+    assert (row["corrected_share"], row["median_cdnv"], row["low"]) == (None, None, None)
+    assert "at least 2 images: got 5 of 1 or more; null and intervals need" in row["refused"]
+
+
+def test_constant_gates_have_no_class_structure_and_no_cdnv() -> None:
+    (row,) = shares_of(conv=with_gates_of_first_image(make_record((6, 5, 9, 6, 8))))
+    ends = ("low", "high", "class_low", "class_high", "null_mean")
+    assert [row[name] for name in ("share", "corrected_share", *ends)] == [0] * 7
+    assert row["null_p"] == 1
+    assert row["median_cdnv"] is None
+    assert row["refused"].startswith("the CDNV is 0/0 in 10 of 10 pairs")
+
+
+def test_classes_that_are_one_have_an_infinite_cdnv_that_is_no_number() -> None:
+    (row,) = shares_of(conv=make_record((6,) * 5, channels=(16, 16), separation=0))
+    assert row["median_cdnv"] is None
+    assert row["refused"].startswith("the median CDNV is infinite")
+    json.dumps(row, allow_nan=False)
+
+
+def test_one_class_is_refused() -> None:
+    with pytest.raises(UserError, match="at least 2 classes: got 1"):
+        shares_of(conv=make_record((8,)))
+
+
+def test_logits_that_are_no_numbers_are_refused() -> None:
+    record = make_record(COUNTS)
+    record.output_logits[2, 1, 0] = torch.nan
+    with pytest.raises(UserError, match="found NaN or infinity"):
+        shares_of(conv=record)
+
+
+@pytest.mark.parametrize("repeats", [0, -3])
+def test_repeats_out_of_range_are_refused(repeats: int) -> None:
+    with pytest.raises(UserError, match="repeats >= 1"):
+        shares_of(conv=make_record(COUNTS), repeats=repeats)

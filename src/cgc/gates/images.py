@@ -2,13 +2,15 @@
 
 Repeating `gate_distances` hundreds of times would take hours at ImageNet size. But centres are
 means of points, so every distance that the share needs follows from the N x N squared distances
-d(n,m) of single images. With weights w_i that sum to 1 over class i,
+d(n,m) of single images. With weights w_n that sum to 1 over each class,
 
-    spread_i                  = sum_nm w_in w_im d(n,m) / 2   (mean squared distance to centre i)
-    || point_n - centre_i ||² = sum_m w_im d(n,m) - spread_i
-    || centre_i - centre_j ||² = sum_nm w_in w_jm d(n,m) - spread_i - spread_j
+    cross(i,j)                 = sum of w_n w_m d(n,m) over images n of class i and m of class j
+    spread_i                   = cross(i,i) / 2               (mean squared distance to centre i)
+    || centre_i - centre_j ||² = cross(i,j) - spread_i - spread_j
+    || point_n - centre_i ||²  = sum of w_m d(n,m) over images m of class i - spread_i
 
-Shape letters: N images, M classes, D numbers of a point, or of a kernel per output channel.
+Shape letters: N images (n those of one class), M classes, R sets of weights, D numbers of a point,
+or of a kernel per output channel.
 """
 
 from dataclasses import dataclass
@@ -51,11 +53,15 @@ class ImageDistances:
         return class_counts(self.labels, len(self.squared), self.num_classes)
 
     @cached_property
+    def mean_weights(self) -> Tensor:
+        """Weights that average over the images of each class, (N,)."""
+        return 1 / self.counts.double()[self.labels]
+
+    @cached_property
     def share(self) -> float:
         """The share of A.1 for these images."""
-        weights_MN = mean_weights(self)
-        inter, to_centre, _ = squared_to_centres(self, weights_MN)
-        return share_of(inter.sqrt(), (weights_MN * to_centre.sqrt()).sum(1))
+        squared_RMM, intra_RM, _ = weighted_distances(self, self.mean_weights[None])
+        return share_of(squared_RMM[0].sqrt(), intra_RM[0])
 
 
 def image_distances(
@@ -117,20 +123,32 @@ def _of_inner_products(inner_NN: Tensor, labels: Tensor) -> ImageDistances:
     return ImageDistances(squared_distances(inner_NN), labels_N, len(classes))
 
 
-def squared_to_centres(
-    distances: ImageDistances, weights_MN: Tensor
+def weighted_distances(
+    distances: ImageDistances, weights_RN: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return squared distances centre to centre (M,M), centre to image (M,N), and spreads (M,)."""
-    mixed_MN = weights_MN @ distances.squared
-    spread_M = (mixed_MN * weights_MN).sum(1) / 2
-    inter_MM = mixed_MN @ weights_MN.T - spread_M[:, None] - spread_M
-    to_centre_MN = mixed_MN - spread_M[:, None]
-    return inter_MM.clamp_(min=0).fill_diagonal_(0), to_centre_MN.clamp_(min=0), spread_M
+    """Compute distances of classes whose images have weights, for R sets of weights at once.
 
+    Args:
+        distances: between the images.
+        weights_RN: of each image in the mean of its class; they sum to 1 over each class.
 
-def mean_weights(distances: ImageDistances) -> Tensor:
-    """Return weights (M, N) that average over the images of each class."""
-    N = len(distances.labels)
-    weights_MN = torch.zeros(distances.num_classes, N, dtype=torch.float64)
-    weights_MN[distances.labels, torch.arange(N)] = 1
-    return weights_MN / weights_MN.sum(1, keepdim=True)
+    Returns:
+        squared distances of centres (R, M, M), mean distance to the own centre (R, M), and mean
+        squared distance to it (R, M).
+    """
+    M = distances.num_classes
+    member_NM = torch.nn.functional.one_hot(distances.labels, M).double()
+    cross_RMM = weights_RN.new_empty(len(weights_RN), M, M)
+    intra_RM = weights_RN.new_empty(len(weights_RN), M)
+    for i, images in enumerate(
+        distances.labels.argsort(stable=True).split(distances.counts.tolist())
+    ):
+        weights_Rn = weights_RN[:, images]
+        mixed_RN = weights_Rn @ distances.squared[images]
+        cross_RMM[:, i] = (mixed_RN * weights_RN) @ member_NM
+        squared_Rn = mixed_RN[:, images] - cross_RMM[:, i, i, None] / 2
+        intra_RM[:, i] = (weights_Rn * squared_Rn.clamp_(min=0).sqrt_()).sum(1)
+    spread_RM = cross_RMM.diagonal(dim1=1, dim2=2) / 2
+    squared_RMM = (cross_RMM - spread_RM[:, :, None] - spread_RM[:, None]).clamp_(min=0)
+    squared_RMM.diagonal(dim1=1, dim2=2).zero_()
+    return squared_RMM, intra_RM, spread_RM

@@ -18,26 +18,31 @@ says little. What the kernels inherit from pixels and features is the null that 
 Shape letters: N images, M classes, R repeats.
 
 READING(share-interval): "other classes" are percentiles over resampled classes, in which two draws
-of one class are no pair. "Other images" are percentiles over images resampled within each class.
-Duplicates push the centres of a resample apart and pull its images to their centre, which alone
-would raise the share; both effects are known for squared distances and are taken out. The
-alternative, plain percentiles, covered the mean share of simulated data sets in 0 to 70 % of cases;
-this covers 80 to 98 %.
+of one class are no pair, further out for few classes. On simulated data of 10 to 200 classes this
+covers the mean share in 93 to 97 % of cases and plain percentiles in 88 to 96 %; of 5 classes in 79
+to 90 %. "Other images" are percentiles over images resampled within each class. Duplicates push the
+centres of a resample apart and pull its images to their centre, which alone would raise the share;
+both effects are known for squared distances and are taken out. The alternative, plain percentiles,
+covered the mean share of simulated data sets in 0 to 70 % of cases; this covers 80 to 98 %.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from math import sqrt
 
 import torch
+from scipy.special import ndtr, stdtrit
 from torch import Tensor
 
 from cgc.errors import UserError
 from cgc.gates.distances import GateDistances, separated_pairs, share_of
-from cgc.gates.images import ImageDistances, mean_weights, squared_to_centres
+from cgc.gates.images import ImageDistances, weighted_distances
 from cgc.gates.threads import worker_threads
 
 MIN_IMAGES = 5
 MIN_CLASSES = 5
+
+_CHUNK = 20  # resamples, or shuffles, that one thread makes at a time
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,8 @@ def bootstrap_classes(
 ) -> ShareInterval:
     """Return a share with a confidence interval from resampling classes: "other classes".
 
+    Its percentiles lie further out for few classes, as those of Student's t with M - 1 degrees of
+    freedom do, times the root of M / (M - 1) (Hesterberg 2015, "expanded percentile interval").
     Where all pairs are separated, or none, the interval has no width: other classes were not seen.
 
     Args:
@@ -114,7 +121,8 @@ def bootstrap_classes(
     separated_R = (times_RM @ pairs_MM.double() * times_RM).sum(1)
     num_pairs_R = M**2 - times_RM.square().sum(1)  # 0 if one class was drawn throughout
     shares = (separated_R / num_pairs_R)[num_pairs_R > 0]
-    low, high = shares.quantile(_ends(level)).tolist()
+    tail = ndtr(stdtrit(M - 1, (1 - level) / 2) * sqrt(M / (M - 1)))
+    low, high = shares.quantile(_ends(tail)).tolist()
     return ShareInterval(share, low, high, level, repeats, int(distances.counts.sum()))
 
 
@@ -136,11 +144,11 @@ def shuffled_label_shares(distances: ImageDistances, *, repeats: int, seed: int)
     """
     _check(distances.counts, repeats)
 
-    def share_of_chance(generator: torch.Generator) -> float:
-        order = torch.randperm(len(distances.labels), generator=generator)
-        return replace(distances, labels=distances.labels[order]).share
+    def shares_of_chance(generator: torch.Generator) -> Tensor:
+        orders = (torch.randperm(len(distances.labels), generator=generator) for _ in range(_CHUNK))
+        return _tensor(replace(distances, labels=distances.labels[i]).share for i in orders)
 
-    return _repeated(share_of_chance, repeats, seed)
+    return _repeated(shares_of_chance, repeats, seed)
 
 
 def p_value(share: float, null: Tensor) -> float:
@@ -172,32 +180,29 @@ def bootstrap_share(
     """
     counts_M = distances.counts
     _check(counts_M, repeats, level)
-    spread_M = squared_to_centres(distances, mean_weights(distances))[2]
+    spread_M = weighted_distances(distances, distances.mean_weights[None])[2][0]
     added_M = spread_M / counts_M
     shrinkage_M = (1 - 1 / counts_M.double()).sqrt()
 
-    def share_of_resample(generator: torch.Generator) -> float:
-        weights_MN = _resampled_weights(distances, generator)
-        inter, to_centre, _ = squared_to_centres(distances, weights_MN)
-        intra_M = (weights_MN * to_centre.sqrt()).sum(1) / shrinkage_M
-        inter_MM = (inter - added_M[:, None] - added_M).clamp_(min=0).sqrt_()
-        return share_of(inter_MM, intra_M)
+    def shares_of_resamples(generator: torch.Generator) -> Tensor:
+        weights_RN = _resampled_weights(distances, generator)
+        squared_RMM, intra_RM, _ = weighted_distances(distances, weights_RN)
+        inter_RMM = (squared_RMM - added_M[:, None] - added_M).clamp_(min=0).sqrt_()
+        return _tensor(map(share_of, inter_RMM, intra_RM / shrinkage_M))
 
-    low, high = _repeated(share_of_resample, repeats, seed).quantile(_ends(level)).tolist()
+    shares = _repeated(shares_of_resamples, repeats, seed)
+    low, high = shares.quantile(_ends((1 - level) / 2)).tolist()
     return ShareInterval(distances.share, low, high, level, repeats, len(distances.labels))
 
 
 def _resampled_weights(distances: ImageDistances, generator: torch.Generator) -> Tensor:
-    """Return weights (M, N) of a draw with replacement of as many images as each class has."""
-    counts_M = distances.counts
-    labels_N, by_class_N = distances.labels.sort(stable=True)
-    uniform_N = torch.rand(len(labels_N), generator=generator, dtype=torch.float64)
-    first_M = counts_M.cumsum(0) - counts_M
-    drawn_N = by_class_N[first_M[labels_N] + (uniform_N * counts_M[labels_N]).long()]
-    weights_MN = torch.zeros(len(counts_M), len(labels_N), dtype=torch.float64)
-    return weights_MN.index_put_(
-        (labels_N, drawn_N), 1 / counts_M.double()[labels_N], accumulate=True
-    )
+    """Return weights (R, N) of draws with replacement of as many images as each class has."""
+    counts_M, labels_N = distances.counts, distances.labels
+    size_N, first_N = counts_M[labels_N], (counts_M.cumsum(0) - counts_M)[labels_N]
+    uniform_RN = torch.rand(_CHUNK, len(labels_N), generator=generator, dtype=torch.float64)
+    drawn_RN = labels_N.argsort(stable=True)[first_N + (uniform_RN * size_N).long()]
+    weights_RN = torch.zeros_like(uniform_RN)
+    return weights_RN.scatter_add_(1, drawn_RN, distances.mean_weights.expand_as(uniform_RN))
 
 
 def _check(counts_M: Tensor, repeats: int, level: float = 0.95) -> None:
@@ -207,14 +212,18 @@ def _check(counts_M: Tensor, repeats: int, level: float = 0.95) -> None:
         raise UserError(reason)
 
 
-def _repeated(share: Callable[[torch.Generator], float], repeats: int, seed: int) -> Tensor:
-    """Return R shares, each from its own random numbers: threads do not change them."""
+def _repeated(shares: Callable[[torch.Generator], Tensor], repeats: int, seed: int) -> Tensor:
+    """Return R shares; each call has its own random numbers, so that threads do not change them."""
     parent = torch.Generator().manual_seed(seed)
-    seeds = torch.randint(2**62, (repeats,), generator=parent).tolist()
+    seeds = torch.randint(2**62, (-(-repeats // _CHUNK),), generator=parent).tolist()
     with worker_threads() as pool:
-        shares = list(pool.map(lambda child: share(torch.Generator().manual_seed(child)), seeds))
-    return torch.tensor(shares, dtype=torch.float64)
+        chunks = list(pool.map(lambda child: shares(torch.Generator().manual_seed(child)), seeds))
+    return torch.cat(chunks)[:repeats]
 
 
-def _ends(level: float) -> Tensor:
-    return torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64)
+def _tensor(shares: Iterable[float]) -> Tensor:
+    return torch.tensor(list(shares), dtype=torch.float64)
+
+
+def _ends(tail: float) -> Tensor:
+    return torch.tensor([tail, 1 - tail], dtype=torch.float64)

@@ -1,0 +1,154 @@
+"""What the distances say: share, corrected share and CDNV, against plain loops."""
+
+from collections.abc import Callable
+from statistics import median
+
+import pytest
+import torch
+from gate_samples import make_record
+
+from cgc.errors import UserError
+from cgc.gates import GateDistances, point_distances, share_of
+
+INTER = torch.tensor([[9.0, 2.0, 3.0], [2.0, 9.0, 1.0], [3.0, 1.0, 9.0]])
+BOUNDS: dict[str, Callable[[float, float], float]] = {
+    "own": lambda own, other: own,
+    "other": lambda own, other: other,
+    "larger": max,
+    "mean": lambda own, other: (own + other) / 2,
+}
+
+
+def distances_of(points: torch.Tensor, labels: torch.Tensor) -> GateDistances:
+    return point_distances(lambda: [(points, labels)], int(labels.max()) + 1)
+
+
+def direct_squared(found: GateDistances, i: int, j: int) -> float:
+    variance = [direct_variance(found, k) for k in (i, j)]
+    n_i, n_j = found.counts[i].item(), found.counts[j].item()
+    return found.inter[i, j].item() ** 2 - variance[0] / n_i - variance[1] / n_j
+
+
+def direct_variance(found: GateDistances, i: int) -> float:
+    n = found.counts[i].item()
+    return n / (n - 1) * found.mean_squared[i].item()
+
+
+def ordered_pairs(found: GateDistances) -> list[tuple[int, int]]:
+    M = len(found.counts)
+    return [(i, j) for i in range(M) for j in range(M) if i != j]
+
+
+@pytest.fixture(scope="module")
+def found() -> GateDistances:
+    """Distances of classes of unequal sizes and widths, of which some pairs are separated."""
+    return make_record((2, 9, 5, 3, 14, 4), separation=0.8).distances()
+
+
+def test_share_counts_ordered_pairs_and_no_ties() -> None:
+    # row 0: 2 > 1, 3 > 1; row 1: 2 = 2, 1 < 2; row 2: 3 > 2, 1 < 2
+    assert share_of(INTER, torch.tensor([1.0, 2.0, 2.0])) == 3 / 6
+
+
+@pytest.mark.parametrize(
+    ("corresponding", "pairs"),
+    # intra 1, 2, 4 against inter 2 (0,1), 3 (0,2), 1 (1,2)
+    [
+        ("own", 2),  # (0,1) and (0,2)
+        ("other", 2),  # (1,0) and (2,0)
+        ("larger", 0),  # 2 = 2, 3 < 4, 1 < 4
+        ("mean", 4),  # 2 > 1.5 and 3 > 2.5, each both ways
+    ],
+)
+def test_share_by_each_reading_of_corresponding(corresponding: str, pairs: int) -> None:
+    assert share_of(INTER, torch.tensor([1.0, 2.0, 4.0]), corresponding) == pairs / 6
+
+
+@pytest.mark.parametrize("corresponding", BOUNDS)
+def test_share_by_each_reading_equals_loops(found: GateDistances, corresponding: str) -> None:
+    bound = BOUNDS[corresponding]
+    expected = [
+        found.inter[i, j].item() > bound(found.intra[i].item(), found.intra[j].item())
+        for i, j in ordered_pairs(found)
+    ]
+    assert 0 < sum(expected) < 30
+    assert share_of(found.inter, found.intra, corresponding) == sum(expected) / 30
+
+
+def test_unknown_reading_is_refused() -> None:
+    with pytest.raises(UserError, match="one of own, other, larger, mean: got both"):
+        share_of(INTER, torch.ones(3), "both")
+
+
+def test_squared_distances_equal_loops(found: GateDistances) -> None:
+    for i, j in ordered_pairs(found):
+        assert found.squared[i, j].item() == pytest.approx(direct_squared(found, i, j), rel=1e-12)
+    assert found.squared.diagonal().isnan().all()
+
+
+def test_corrected_share_equals_loops(found: GateDistances) -> None:
+    passed = [
+        direct_squared(found, i, j) > direct_variance(found, i) for i, j in ordered_pairs(found)
+    ]
+    assert 0 < sum(passed) / 30 == found.corrected_share < found.share
+
+
+def test_cdnv_and_its_median_equal_loops(found: GateDistances) -> None:
+    def direct(i: int, j: int) -> float:
+        total = direct_variance(found, i) + direct_variance(found, j)
+        squared = direct_squared(found, i, j)
+        return total / (2 * squared) if squared > 0 else float("inf")
+
+    for i, j in ordered_pairs(found):
+        assert found.cdnv[i, j].item() == pytest.approx(direct(i, j), rel=1e-12)
+    expected = median(direct(i, j) for i, j in ordered_pairs(found) if i < j)
+    assert found.median_cdnv == pytest.approx(expected, rel=1e-12)
+
+
+def test_pair_no_further_apart_than_noise_counts_as_infinity() -> None:
+    # variances are 2; centres 3 apart along the line, but classes 0 and 1 only 0.5
+    centres = torch.tensor([0.0, 0.5, 3.0, 6.0])
+    points = torch.cat([centres - 1, centres + 1])[:, None]
+    found = distances_of(points, torch.arange(4).repeat(2))
+    assert found.squared[0, 1] == 0.25 - 2
+    assert found.cdnv[0, 1] == torch.inf
+    # 2 / (d² - 2) of d = 3, 6, 2.5, 5.5, 3 and infinity
+    assert found.median_cdnv == pytest.approx(2 / 7)
+
+
+def test_squared_distance_has_no_bias() -> None:
+    generator = torch.Generator().manual_seed(0)
+    scale = torch.tensor([1.0, 2.0, 0.5], dtype=torch.float64)[:, None, None, None]
+    centres = torch.tensor([0.0, 0.3, 0.9], dtype=torch.float64)[:, None, None, None]
+    # 500 data sets of 3 classes of 3 images of 6 numbers
+    noise = torch.randn(3, 500, 3, 6, generator=generator, dtype=torch.float64)
+    points = centres + scale * noise
+    squared, plug_in = torch.zeros(2, 3, 3, dtype=torch.float64)
+    for repeat in points.unbind(1):
+        found = distances_of(repeat.flatten(0, 1), torch.arange(3).repeat_interleave(3))
+        squared += found.squared / 500
+        plug_in += found.inter.square() / 500
+    for i, j, expected in [(0, 1, 6 * 0.3**2), (0, 2, 6 * 0.9**2), (1, 2, 6 * 0.6**2)]:
+        assert squared[i, j].item() == pytest.approx(expected, abs=1)
+        assert plug_in[i, j].item() > expected + 2
+
+
+def test_share_of_one_class_is_refused() -> None:
+    one = make_record((3,)).distances()
+    with pytest.raises(UserError, match="at least 2 classes: got 1"):
+        _ = one.share
+    with pytest.raises(UserError, match="at least 2 classes of at least 2 images: got 1 of 3"):
+        _ = one.corrected_share
+
+
+@pytest.mark.parametrize("quantity", ["corrected_share", "median_cdnv"])
+def test_class_of_one_image_has_no_variance(quantity: str) -> None:
+    with pytest.raises(UserError, match="at least 2 images: got 3 of 1 or more"):
+        getattr(make_record((4, 1, 3)).distances(), quantity)
+
+
+def test_equal_points_give_shares_of_zero_and_no_cdnv() -> None:
+    found = distances_of(torch.full((6, 5), 0.3), torch.arange(3).repeat(2))
+    assert (found.share, found.corrected_share) == (0, 0)
+    with pytest.raises(UserError, match="CDNV is 0/0 in 3 of 3 pairs"):
+        _ = found.median_cdnv
