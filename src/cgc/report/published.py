@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from cgc.config import Config, Run
-from cgc.provenance import Artefact, artefact, parse_run
+from cgc.provenance import Artefact, artefact
 from cgc.report.scores import valid_artefact
 
 
@@ -33,9 +33,12 @@ class Published:
 
     def _artefacts(self, config: Config, runs: Iterable[Run]) -> list[Artefact]:
         if self.settings is None:
-            runs = [parse_run(config.gates.run, config)]
-        keys = [str(run) for run in runs if run.setting.startswith(self.settings or "")]
-        return [artefact(stage, key, config.label) for stage in self.stages for key in keys]
+            keys = {stage: [config.gates.run] for stage in self.stages}
+            keys["measure_all_gates"] = [str(run) for run in config.gate_runs()]
+        else:
+            chosen = [str(run) for run in runs if run.setting.startswith(self.settings)]
+            keys = dict.fromkeys(self.stages, chosen)
+        return [artefact(stage, key, config.label) for stage in self.stages for key in keys[stage]]
 
 
 def preset_sentences(config: Config) -> str:
