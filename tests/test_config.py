@@ -42,8 +42,8 @@ def test_preset_file_changes_only_what_it_says(tmp_path):
 
 
 def test_null_takes_a_setting_out():
-    config = load_config(overrides={"settings": {"cifar10_ablation": None}})
-    assert "cifar10_ablation" not in config.settings
+    config = load_config(overrides={"settings": {"imagenet_advanced": None}})
+    assert "imagenet_advanced" not in config.settings
 
 
 def test_shortened_preset_has_a_label_of_its_own_and_fewer_epochs():

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from artefact_samples import ROOT, make, work_in
+from artefact_samples import CHAIN, ROOT, make, work_in
 from torchvision.datasets import CIFAR10
 from typer.testing import CliRunner
 
@@ -144,8 +144,8 @@ def test_data_whose_results_are_all_there_may_be_missing(folder):
     only = {"only_variants": ["cgc"], "only_seeds": [0]}
     config = load_config([Path("config/presets/cifar10.yaml")], only)
     prepared = make(config, "prepare_data", "cifar10")
-    stages = ("train_model", "evaluate_model", "record_gates", "measure_gates", "measure_all_gates")
-    for stage in stages:
+    make(config, "train_model", str(config.plain_run()))
+    for stage in (*CHAIN, "measure_all_gates", "measure_controls"):
         make(config, stage, config.gates.run)
     (prepared.folder / "train.arrow").unlink()
     (found,) = data.data(config)

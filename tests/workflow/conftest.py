@@ -73,7 +73,7 @@ class Trained(NamedTuple):
 def trained(tmp_path_factory):
     checkout = Checkout(tmp_path_factory.mktemp("trained"))
     options = ("--config", "max_images=120", "max_epochs=8")
-    run = "imagenet_default/cgc/seed0"
+    run = "cifar10_ablation/cgc/seed0"
     make = ("snakemake", "results/fig1_gate_matrix.pdf", *options, "--cores", "1")
     process = checkout.begin(str(PROGRAMS / make[0]), *make[1:])  # itself, to kill it
     wait_for(checkout.folder / f"work/tiny-short/{run}/checkpoint.safetensors")

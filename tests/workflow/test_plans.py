@@ -36,7 +36,7 @@ def test_outputs_of_the_rules_are_the_artefacts_that_provenance_knows(checkout, 
 
 def test_narrowed_run_leaves_the_other_variants_out(checkout):
     planned = checkout.planned("all", "--config", "only_variants=[cgc]", "only_seeds=[0]")
-    assert planned["train_model"] == 4  # a run of each setting
+    assert planned["train_model"] == 5  # a run of each setting, and the plain one for the controls
 
 
 def test_paper_preset_plans_the_runs_of_the_supplement(checkout, monkeypatch):

@@ -13,7 +13,8 @@ from checkout import touch_in_random_order
 FIGURE = "results/fig1_gate_matrix.pdf"
 RUN = "imagenet_default/cgc/seed0"  # of the figure; the video run starts from its weights
 CHECKPOINT = f"results/tiny/runs/{RUN}/model.safetensors"
-GATES = {"record_gates": 1, "measure_gates": 1, "measure_all_gates": 1}
+SNAPSHOTS = f"results/tiny/runs/{RUN}/snapshots.safetensors"
+GATES = {"record_gates": 1, "measure_gates": 1, "measure_all_gates": 1, "measure_controls": 1}
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def test_reproducing_a_fresh_clone_makes_everything_once(origin):
     assert sorted(first) == sorted(set(first))
     assert {stage: steps.count(stage) for stage in ("prepare_data", "train_model")} == {
         "prepare_data": 2,
-        "train_model": 4,
+        "train_model": 5,  # a run of each setting, and the plain one for the controls
     }
     assert "plot-gate-matrix" in steps
     assert "make-table" in steps
@@ -69,7 +70,7 @@ def test_figure_needs_no_data_where_only_checkpoints_and_gates_were_pulled(origi
 
 
 def test_deleted_metrics_cost_one_evaluation_with_one_checkpoint_pulled(origin, tmp_path):
-    clone = origin.clone(tmp_path, "data", CHECKPOINT)
+    clone = origin.clone(tmp_path, "data", CHECKPOINT, SNAPSHOTS)
     (clone.folder / f"results/tiny/runs/{RUN}/metrics.json").unlink()
     planned = clone.planned("results/table_imagenet.csv")
     assert planned == {"evaluate_model": 1, "make_table": 1}
@@ -89,14 +90,19 @@ def test_valid_artefacts_with_new_dates_make_no_figure_or_table_anew(made):
 
 def test_changed_learning_rate_retrains_every_run_that_uses_it(made):
     made.configure("settings.imagenet_default.train.learning_rate", 0.2)
-    assert made.expensive("paper") == {"train_model": 2, "evaluate_model": 2} | GATES
+    # the plain network is a control of the gates
+    assert made.expensive("paper") == {"train_model": 3, "evaluate_model": 2} | GATES
     assert "train.learning_rate (0.1 -> 0.2)" in made.succeed("cgc", "status")
 
 
 def test_dvc_retrains_no_other_run_of_the_stage(made):
     made.configure("settings.imagenet_default.train.learning_rate", 0.2)
     made.succeed("dvc", "repro", "checkpoints")
-    assert made.calls() == [f"train_model:{RUN}", "train_model:p3d_a_video/cgc/seed0"]
+    assert sorted(made.calls()) == [
+        f"train_model:{RUN}",
+        "train_model:imagenet_default/plain/seed0",
+        "train_model:p3d_a_video/cgc/seed0",
+    ]
 
 
 def test_changed_seed_retrains_that_run_only(made):
@@ -117,7 +123,7 @@ def test_config_changed_back_and_old_files_checked_out_retrains_nothing(made):
 
 def test_edited_training_code_is_stale_until_accepted(made):
     made.comment("src/cgc/train/loop.py")
-    assert made.expensive("checkpoints") == {"train_model": 4}
+    assert made.expensive("checkpoints") == {"train_model": 5}
     assert "code changed: train/loop.py" in made.succeed("cgc", "status")
     made.succeed("cgc", "accept", "train_model", "--downstream")
     assert made.expensive("paper") == {}

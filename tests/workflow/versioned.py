@@ -39,6 +39,7 @@ class Versioned(Checkout):
         """Make the first checkout and commit it, with nothing made yet."""
         checkout = cls(folder, (*CODE, *VERSIONS))
         checkout.edit("config/config.yaml", "\n\nexecution:", f"\n{NARROWED}\nexecution:")
+        checkout.edit("config/config.yaml", "run: cifar10_ablation/", "run: imagenet_default/")
         checkout.edit(".gitignore", "\n/work/\n", f"\n/work/{OF_THE_TESTS}")
         checkout._install_stand_in()
         checkout.succeed("python", "tools/write_dvc_yaml.py")

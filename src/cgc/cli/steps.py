@@ -100,7 +100,7 @@ def evaluate_model(spec: Spec) -> None:
 def record_gates(spec: Spec) -> None:
     """Record the gate logits of a trained network's last gated layer, for every image (A.1).
 
-    Example: cgc record-gates $(cgc spec record_gates:imagenet_default/cgc/seed0)
+    Example: cgc record-gates $(cgc spec record_gates:cifar10_ablation/cgc/seed0)
     """
     from cgc.gates.record import gate_layers, save_record
     from cgc.models.weights import load_model
@@ -116,7 +116,7 @@ def record_gates(spec: Spec) -> None:
 def measure_gates(spec: Spec) -> None:
     """Measure the distances between and within the classes' modulated kernels (A.1).
 
-    Example: cgc measure-gates $(cgc spec measure_gates:imagenet_default/cgc/seed0)
+    Example: cgc measure-gates $(cgc spec measure_gates:cifar10_ablation/cgc/seed0)
     """
     from cgc.gates.measured import MeasuredGates, save_measured
     from cgc.gates.record import load_record
@@ -132,7 +132,7 @@ def measure_gates(spec: Spec) -> None:
 def measure_all_gates(spec: Spec) -> None:
     """Measure the share of A.1 for every gated layer, trained and untrained (beyond the paper).
 
-    Example: cgc measure-all-gates $(cgc spec measure_all_gates:imagenet_default/cgc/seed0)
+    Example: cgc measure-all-gates $(cgc spec measure_all_gates:cifar10_ablation/cgc/seed0)
     """
     from cgc.models.weights import load_model
 

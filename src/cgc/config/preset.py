@@ -120,16 +120,16 @@ class Config(Section):
             and (self.only_seeds is None or run.seed in self.only_seeds)
         ]
 
-    def gate_runs(self) -> list[Run]:
+    def gate_runs(self, runs: Iterable[Run]) -> list[Run]:
         """Return the runs whose gates are measured in every layer, the analysed one first.
 
-        The others show the spread over seeds: trainings of the same variant in settings on images
-        that have several.
+        The others, as far as they are among `runs`, show the spread over seeds: trainings of the
+        same variant in settings on images that have several.
         """
         analysed = next(run for run in self.all_runs() if str(run) == self.gates.run)
         others = [
             run
-            for run in self.all_runs()
+            for run in runs
             if run.variant == analysed.variant
             and self.settings[run.setting].clips is None
             and len(self.settings[run.setting].seeds) >= SEEDS_OF_A_SPREAD
@@ -139,7 +139,7 @@ class Config(Section):
 
     def plain_run(self) -> Run | None:
         """Return the plain run of the analysed run's setting and seed, if the preset has it."""
-        analysed, *_ = self.gate_runs()
+        (analysed,) = self.gate_runs([])
         return next(
             (
                 run

@@ -20,7 +20,7 @@ constant, and running statistics of the same images, as a trained gate's norms h
 
 import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -46,13 +46,14 @@ class Measure:
     Attributes:
         num_classes: M.
         repeats: resamples behind each interval, and shuffles of the labels.
-        max_images: above this number intervals come from a sample of whole classes.
+        max_images: above this number intervals and null come from a sample of whole classes;
+            None leaves them out.
         seed: of samples, resamples and shuffles.
     """
 
     num_classes: int
     repeats: int
-    max_images: int
+    max_images: int | None
     seed: int = 0
 
     def points(self, points: Tensor, labels: Tensor) -> dict[str, Any]:
@@ -66,22 +67,22 @@ class Measure:
         """
         distances = point_distances(batches, self.num_classes)
         images = None
-        if not too_few_images(distances.counts):
-            images = point_image_distances(*self._sample(batches))
+        if self.max_images and not too_few_images(distances.counts):
+            images = point_image_distances(*self._sample(batches, self.max_images))
         return measure_separation(distances, images, repeats=self.repeats, seed=self.seed)
 
     def kernels(self, record: GateRecord) -> dict[str, Any]:
         """Return the statistics of a layer's modulated kernels."""
         distances = record.distances()
         images = None
-        if not too_few_images(distances.counts):
+        if self.max_images and not too_few_images(distances.counts):
             images = image_distances(record, max_images=self.max_images, seed=self.seed)
         return measure_separation(distances, images, repeats=self.repeats, seed=self.seed)
 
-    def _sample(self, batches: Batches) -> tuple[Tensor, Tensor]:
+    def _sample(self, batches: Batches, max_images: int) -> tuple[Tensor, Tensor]:
         """Return the points and labels of the classes that `max_images` leaves."""
         labels_N = torch.cat([labels_B.cpu() for _, labels_B in batches()])
-        classes = sampled_classes(labels_N, self.max_images, self.seed)
+        classes = sampled_classes(labels_N, max_images, self.seed)
         chosen = [
             (points_B[keep_B], labels_B[keep_B])
             for points_B, labels_B in batches()
@@ -123,8 +124,8 @@ def measure_controls(
         return {"representation": representation, "layer": layer_name, "draw": draw, **statistics}
 
     inputs = record_inputs(model, batches(), layer_name, device=device)
-    kernels = row("kernels", measure.kernels(gates_of_inputs(layer, inputs, layer_name)))
-    yield kernels
+    kernels = measure.kernels(gates_of_inputs(layer, inputs, layer_name))
+    yield row("kernels", kernels)
     yield row("pixels", measure.streamed(batches))
     yield row("pooled_context", measure.points(inputs.context, inputs.labels))
     yield row("features", measure.points(inputs.features, inputs.labels))
@@ -190,6 +191,8 @@ def measure_snapshots(
 ) -> Iterator[dict[str, Any]]:
     """Measure kernels, pooled context and features after each epoch, and plain features.
 
+    Without what compares every two images: there is no null, and the interval is over classes.
+
     Args:
         networks: the context-gated network after each epoch, in their order.
         plain_networks: the plain one; epochs may be missing.
@@ -198,6 +201,7 @@ def measure_snapshots(
     Yields:
         `epoch`, `representation`, `layer` and what `measure_separation` returns.
     """
+    measure = replace(measure, max_images=None)
     for epoch, model in networks.items():
         layer_name, layer = list(gate_layers(model).items())[-1]
         inputs = record_inputs(model, batches(), layer_name, device=device)

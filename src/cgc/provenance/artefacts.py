@@ -86,8 +86,8 @@ def artefacts(config: Config) -> list[Artefact]:
     """Return every artefact of a preset, upstream first."""
     runs = [str(run) for run in config.runs()]
     initial = [str(run) for run in map(config.initial_run, config.runs()) if run]
-    analysed = [str(run) for run in (*config.gate_runs(), config.plain_run()) if run]
-    trained = list(dict.fromkeys([*initial, *runs, *analysed]))
+    plain = [str(run) for run in [config.plain_run()] if run]
+    trained = list(dict.fromkeys([*initial, *runs, config.gates.run, *plain]))
     used = dict.fromkeys(config.settings[run.split("/")[0]].dataset for run in trained)
     keys = {
         "prepare_data": list(used),
@@ -95,7 +95,7 @@ def artefacts(config: Config) -> list[Artefact]:
         "evaluate_model": runs,
         "record_gates": [config.gates.run],
         "measure_gates": [config.gates.run],
-        "measure_all_gates": [str(run) for run in config.gate_runs()],
+        "measure_all_gates": [str(run) for run in config.gate_runs(config.runs())],
         "measure_controls": [config.gates.run],
     }
     return [artefact(stage, key, config.label) for stage in STAGES for key in keys[stage]]

@@ -56,7 +56,7 @@ def gates_table(config: Config) -> pd.DataFrame:
     compared with, the controls of `cgc.gates.controls`; the last layer of the same variant trained
     with other seeds.
     """
-    analysed, *others = config.gate_runs()
+    analysed, *others = config.gate_runs(config.all_runs())
     rows = _layer_rows(config, str(analysed)) + _control_rows(config, str(analysed))
     for run in others:
         rows += _layer_rows(config, str(run))[-1:]

@@ -34,7 +34,7 @@ class Published:
     def _artefacts(self, config: Config, runs: Iterable[Run]) -> list[Artefact]:
         if self.settings is None:
             keys = {stage: [config.gates.run] for stage in self.stages}
-            keys["measure_all_gates"] = [str(run) for run in config.gate_runs()]
+            keys["measure_all_gates"] = [str(run) for run in config.gate_runs(runs)]
         else:
             chosen = [str(run) for run in runs if run.setting.startswith(self.settings)]
             keys = dict.fromkeys(self.stages, chosen)
