@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from gate_samples import make_record, one_number_each
@@ -192,6 +193,19 @@ def test_interval_of_other_classes_is_much_wider_than_that_of_independent_pairs(
     binomial = 2 * 1.96 * (found.share * (1 - found.share) / (40 * 39)) ** 0.5
     assert interval.low < interval.share == found.share < interval.high
     assert interval.high - interval.low > 3 * binomial
+
+
+def test_interval_of_ten_classes_is_as_wide_as_that_of_students_t() -> None:
+    found = classes_of_other_widths(10, seed=0)
+    rng = np.random.default_rng(0)
+    separated = (found.inter > found.intra[:, None]).numpy()
+    shares = [
+        np.mean([separated[i, j] for i in drawn for j in drawn if i != j])
+        for drawn in rng.integers(10, size=(1000, 10))
+    ]
+    interval = bootstrap_classes(found, repeats=20_000, seed=0)
+    expected = 2.262 * (10 / 9) ** 0.5 * np.std(shares)  # 97.5 % of Student's t with 9 degrees
+    assert (interval.high - interval.low) / 2 == pytest.approx(expected, rel=0.1)
 
 
 def test_interval_of_other_classes_repeats_with_its_seed() -> None:

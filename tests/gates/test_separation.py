@@ -9,6 +9,7 @@ from gate_samples import make_record
 
 from cgc.errors import UserError
 from cgc.gates import GateDistances, point_distances, share_of
+from cgc.gates.distances import separated_pairs
 
 INTER = torch.tensor([[9.0, 2.0, 3.0], [2.0, 9.0, 1.0], [3.0, 1.0, 9.0]])
 BOUNDS: dict[str, Callable[[float, float], float]] = {
@@ -73,6 +74,12 @@ def test_share_by_each_reading_equals_loops(found: GateDistances, corresponding:
     ]
     assert 0 < sum(expected) < 30
     assert share_of(found.inter, found.intra, corresponding) == sum(expected) / 30
+
+
+def test_pairs_by_the_other_class_are_those_by_the_own_the_other_way_round() -> None:
+    own, other = (separated_pairs(INTER, torch.tensor([1.0, 2, 4]), of) for of in ("own", "other"))
+    assert own.tolist() == [[False, True, True], [False] * 3, [False] * 3]
+    assert torch.equal(other, own.T)
 
 
 def test_unknown_reading_is_refused() -> None:

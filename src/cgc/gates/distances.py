@@ -148,7 +148,8 @@ def share_of(inter: Tensor, intra: Tensor, corresponding: Corresponding = "own")
         inter: of each pair, (M, M), whose diagonal is ignored.
         intra: of each class, (M,).
         corresponding: which intra(i,j) is compared: that of i ("own"), of j ("other"), the larger
-            or the mean of both.
+            or the mean of both. "own" and "other" tell pairs apart but count the same number of
+            them, since inter is symmetric.
 
     Raises:
         UserError: there are fewer than two classes, hence no pair, or `corresponding` is unknown.

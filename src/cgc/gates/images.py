@@ -69,7 +69,8 @@ def image_distances(
 ) -> ImageDistances:
     """Compute the squared distances between the kernels of all recorded images, or of a sample.
 
-    Time grows with N² times the size of a kernel.
+    Time grows with N² times the size of a kernel: 4 minutes on two cores for 2,000 images of
+    ResNet-50's last gated layer.
 
     Args:
         record: a recorded layer.
