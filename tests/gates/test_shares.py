@@ -14,6 +14,7 @@ from cgc.gates import (
     gate_shares,
     image_distances,
     measure_separation,
+    p_value,
     point_distances,
     point_image_distances,
     share_of,
@@ -136,6 +137,22 @@ def test_sample_moves_its_interval_to_the_share_of_all_classes() -> None:
     assert sample.share != found["share"] == record.distances().share
     assert found["low"] - found["share"] == pytest.approx(sample.low - sample.share)
     assert found["high"] - found["share"] == pytest.approx(sample.high - sample.share)
+
+
+def test_p_value_is_that_of_the_sample_among_its_own_shuffles() -> None:
+    record = one_number_each((6, 7) * 4)
+    images = image_distances(record, max_images=26)
+    found = measure_separation(record.distances(), images, repeats=60, seed=0)
+    null = shuffled_label_shares(images, repeats=60, seed=0)
+    assert p_value(images.share, null) != p_value(found["share"], null)
+    assert found["null_p"] == p_value(images.share, null)
+
+
+def test_few_images_are_the_reason_for_no_null_of_images_that_are_there() -> None:
+    record = make_record((6, 6, 4, 6, 6))
+    found = measure_separation(record.distances(), image_distances(record), repeats=9, seed=0)
+    assert (found["low"], found["null_p"], found["class_low"]) == (None, None, None)
+    assert "at least 5 images in every class: got 4" in found["refused"]
 
 
 def test_interval_of_a_sample_is_cut_to_fractions() -> None:
