@@ -6,39 +6,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
+import torch.nn.functional as F
 import yaml
-from fake_runs import layer_share, make, make_shares
-from torch import nn
+from claim_samples import OF_GATES, ROOT, judge, paper
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
-from cgc import provenance
-from cgc.config import Config, load_config
-from cgc.data.transforms import Standardise
+from cgc.config import load_config
+from cgc.data import batches, held, transforms
+from cgc.data.transforms import Standardise, train_transform
 from cgc.errors import UserError
-from cgc.gates import GateDistances
-from cgc.gates.measured import MeasuredGates, save_measured
 from cgc.layers import ContextGatedConv2d
 from cgc.models import build_model
-from cgc.report import claims, claims_a3
+from cgc.report import claims_a2, claims_a3
 from cgc.report.claims import CHECKS, Claim, check_claims, load_claims
-from cgc.report.findings import Finding, Subject
+from cgc.report.findings import Evidence, Finding
+from cgc.train import loop, recipe
+from cgc.train.mixup import Mixup
 
 pytestmark = pytest.mark.usefixtures("empty_checkout")
-SUPPLEMENT = Path(__file__).resolve().parents[2] / "../shared/paper/cgc_supplement.md"
-OF_RUNS = {"gate-share", "gate-clusters", "gate-variance", "gate-layer"}
-
-
-def paper(**overrides: Any) -> Config:
-    return load_config([claims.PAPER_FILE], overrides)
-
-
-def judge(name: str, config: Config | None = None, supplement: Config | None = None) -> Any:
-    """What is found for a claim, and the verdict."""
-    (claim,) = [claim for claim in load_claims() if claim.id == name]
-    subject = Subject(config or load_config(), supplement or paper(), claim.setting)
-    finding = CHECKS[claim.check](subject)
-    return finding, claim.verdict(finding)
+SUPPLEMENT = ROOT / "../shared/paper/cgc_supplement.md"
 
 
 # The file
@@ -90,32 +77,48 @@ def test_id_that_is_there_twice_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "value", "verdict"),
+    ("changes", "value", "holds"),
     [
-        ({"paper_value": 100}, 100, "reproduced"),
-        ({"paper_value": 100}, 101, "not reproduced"),
-        ({"paper_value": 100, "tolerance": 1}, 101, "reproduced"),
-        ({"paper_value": 100}, "many", "not reproduced"),
-        ({"paper_value": "ReLU"}, "ReLU", "reproduced"),
-        ({"paper_value": 93.99, "relation": "above"}, 94.0, "reproduced"),
-        ({"paper_value": 93.99, "relation": "above"}, 93.99, "not reproduced"),
-        ({"paper_value": 93.99, "relation": "above", "tolerance": 0.5}, 93.6, "reproduced"),
+        ({"paper_value": 100}, 100, True),
+        ({"paper_value": 100}, 101, False),
+        ({"paper_value": 100, "tolerance": 1}, 101, True),
+        ({"paper_value": 100}, "many", False),
+        ({"paper_value": "ReLU"}, "ReLU", True),
+        ({"paper_value": 93.99, "relation": "above"}, 94.0, True),
+        ({"paper_value": 93.99, "relation": "above"}, 93.99, False),
+        ({"paper_value": 93.99, "relation": "above", "tolerance": 0.5}, 93.6, True),
     ],
 )
 def test_verdict_compares_with_the_paper_s_value(
-    changes: dict[str, Any], value: float | str, verdict: str
+    changes: dict[str, Any], value: float | str, holds: bool
 ) -> None:
-    assert Claim(**claim_of(**changes)).verdict(Finding(value, "paper")) == verdict
+    verdict = Claim(**claim_of(**changes)).verdict(Finding(value, "paper"))
+    assert verdict == ("implemented" if holds else "not implemented")
 
 
-def test_claim_of_the_paper_s_data_is_not_decided_by_another_preset() -> None:
-    claim = Claim(**claim_of(paper_value=93.99, relation="above", comparable="paper"))
-    assert claim.verdict(Finding(99.0, "tiny")) == "not comparable"
-    assert claim.verdict(Finding(99.0, "paper-short")) == "not comparable"
+@pytest.mark.parametrize(
+    ("of_claim", "of_finding", "found", "verdicts"),
+    [
+        ("run", "run", "paper", ("reproduced", "not reproduced")),
+        ("run", "run", "tiny", ("not comparable", "not comparable")),
+        ("run", "run", "paper-short", ("not comparable", "not comparable")),
+        ("run", "code", "paper (settings)", ("implemented", "not implemented")),
+        ("code", "run", "tiny", ("implemented", "not implemented")),
+        ("code", "code", "any", ("implemented", "not implemented")),
+    ],
+)
+def test_verdict_says_what_was_looked_at(
+    of_claim: str, of_finding: Evidence, found: str, verdicts: tuple[str, str]
+) -> None:
+    claim = Claim(**claim_of(evidence=of_claim))
+    findings = [Finding("", found, holds=holds, evidence=of_finding) for holds in (True, False)]
+    assert tuple(map(claim.verdict, findings)) == verdicts
 
 
-def test_claim_without_a_run_is_not_run() -> None:
-    assert Claim(**claim_of(paper_value=1, comparable="paper")).verdict(None) == "not run"
+def test_claim_without_what_decides_it_is_not_run() -> None:
+    claim = Claim(**claim_of(evidence="run"))
+    undecided = Finding("pixels not run", "paper", evidence="run", undecided=True)
+    assert claim.verdict(None) == claim.verdict(undecided) == "not run"
 
 
 # Settings and networks
@@ -123,13 +126,15 @@ def test_claim_without_a_run_is_not_run() -> None:
 
 def test_paper_preset_and_networks_are_as_the_supplement_says() -> None:
     table = check_claims(load_config()).set_index("id")
-    assert set(table["verdict"].drop(OF_RUNS)) == {"reproduced"}
+    assert set(table["verdict"].drop(OF_GATES)) == {"implemented"}
+    assert set(table["preset"].drop(OF_GATES)) == {"paper (settings)", "any"}
 
 
 @pytest.mark.parametrize(
     ("name", "setting", "change"),
     [
         ("default-augmentation", "imagenet_default", {"train": {"augment": {"flip": False}}}),
+        ("default-augmentation", "imagenet_default", {"train": {"augment": {"min_area": 0.5}}}),
         ("default-batch", "imagenet_default", {"train": {"batch_size": 512}}),
         ("default-batch", "imagenet_default", {"train": {"micro_batch": 64}}),
         ("default-optimiser", "imagenet_default", {"train": {"momentum": 0.8}}),
@@ -155,7 +160,7 @@ def test_paper_preset_and_networks_are_as_the_supplement_says() -> None:
 def test_claim_fails_when_the_paper_preset_says_otherwise(
     name: str, setting: str, change: dict[str, Any]
 ) -> None:
-    assert judge(name, supplement=paper(settings={setting: change}))[1] == "not reproduced"
+    assert judge(name, supplement=paper(settings={setting: change}))[1] == "not implemented"
 
 
 def without_norm(model: nn.Module) -> None:
@@ -197,130 +202,87 @@ def test_claim_fails_when_the_video_network_is_another(
         return model
 
     monkeypatch.setattr(claims_a3, "build_model", build_another)
-    assert judge(name)[1] == "not reproduced"
+    assert judge(name)[1] == "not implemented"
+
+
+def test_default_setting_is_standardised_with_the_statistics_of_its_data() -> None:
+    other = paper(datasets={"imagenet": {"mean": [0.5, 0.5, 0.5]}})
+    finding, verdict = judge("default-standardise", supplement=other)
+    assert finding.value == "means 0.500, 0.500, 0.500; deviations 0.229, 0.224, 0.225"
+    assert verdict == "not implemented"
+
+
+def with_crop(**changes: Any) -> Any:
+    """A transform of training images whose crop has other attributes."""
+
+    def transform(**options: Any) -> Any:
+        made: Any = train_transform(**options)
+        vars(made.transforms[0]).update(changes)
+        return made
+
+    return transform
+
+
+def never_mix(self: Mixup, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    return x, one_hot(labels, self.num_classes).float()
+
+
+def mix_images_alone(self: Mixup, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    return never_mix(self, (x + x.flip(0)) / 2, labels)
 
 
 @pytest.mark.parametrize(
-    ("name", "place", "replacement"),
+    ("name", "owner", "attribute", "replacement"),
     [
+        ("default-augmentation", batches, "train_transform", with_crop(scale=(0.5, 1))),
+        ("default-augmentation", batches, "train_transform", with_crop(ratio=(1, 1))),
+        ("default-augmentation", batches, "train_transform", with_crop(interpolation="nearest")),
         (
             "default-standardise",
-            "cgc.report.claims_a2.Standardise",
+            transforms,
+            "Standardise",
             lambda mean, std: Standardise(mean, [1, 1, 1]),
         ),
         (
             "default-loss",
-            "cgc.train.loop.cross_entropy",
+            loop,
+            "cross_entropy",
             partial(cross_entropy, label_smoothing=0.1),
         ),
         (
             "gate-norms-zero",
-            "cgc.report.claims_a2.ContextGatedConv2d",
+            claims_a2,
+            "ContextGatedConv2d",
             partial(ContextGatedConv2d, gate_init="ones"),
         ),
         (
             "gates-start-constant",
-            "cgc.report.claims_a2.ContextGatedConv2d",
+            claims_a2,
+            "ContextGatedConv2d",
             partial(ContextGatedConv2d, gate_init="ones"),
         ),
-        ("gate-learning-rate", "cgc.train.recipe._gate_parameters", lambda model: []),
-        ("advanced-mixup", "cgc.report.claims_a2.Mixup", lambda *_: lambda x, y: (x, one_hot(y))),
+        ("gate-learning-rate", recipe, "_gate_parameters", lambda model: []),
+        ("advanced-mixup", Mixup, "__call__", never_mix),
+        ("advanced-mixup", Mixup, "__call__", mix_images_alone),
+        ("advanced-cosine", recipe, "cos", lambda angle: 1 - angle / 2),
+        ("cifar-augmentation", held.HeldTrainBatches, "_draw", lambda self, seed: (4, 4, False)),
         (
-            "advanced-mixup",
-            "cgc.report.claims_a2.Mixup",
-            lambda *_: lambda x, y: ((x + x.flip(0)) / 2, one_hot(y).float()),
+            "cifar-augmentation",
+            held.HeldTrainBatches,
+            "_draw",
+            lambda self, seed: (seed % 9, seed // 9 % 9, False),
         ),
-        ("advanced-cosine", "cgc.train.recipe.cos", lambda angle: 1 - angle / 2),
+        ("cifar-augmentation", F, "pad", partial(F.pad, value=127)),
+        (
+            "cifar-augmentation",
+            held.HeldImages,
+            "standardise",
+            lambda self, pixels: pixels.float() / 255,
+        ),
     ],
 )
 def test_claim_fails_when_the_code_does_otherwise(
-    name: str, place: str, replacement: Any, monkeypatch: pytest.MonkeyPatch
+    name: str, owner: Any, attribute: str, replacement: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(place, replacement)
-    assert judge(name)[1] == "not reproduced"
-
-
-# Runs
-
-
-def measure(config: Config, *, intra: float = 0.5, layer: str = "a layer") -> None:
-    """Make distances of three classes, the last of one image; of 6 pairs, 4 are apart at 0.5."""
-    inter = torch.tensor([[0, 0.6, 0.4], [0.6, 0, 0.2], [0.4, 0.2, 0]], dtype=torch.float64)
-    intra_M = torch.tensor([intra, intra, 0], dtype=torch.float64)
-    distances = GateDistances(inter, intra_M, torch.tensor([4, 2, 1]), intra_M.square())
-    made = make(config, provenance.artefact("measure_gates", config.gates.run, config.label))
-    path = made.folder / "gate_distances.safetensors"
-    save_measured(path, MeasuredGates(layer, ("a", "b", "c"), distances))
-
-
-def test_claims_of_runs_are_not_run_without_them() -> None:
-    for name in OF_RUNS:
-        assert judge(name) == (None, "not run")
-
-
-def test_table_shows_what_was_not_run_and_what_was_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = [claim for claim in load_claims() if claim.id in ("gate-share", "default-epochs")]
-    monkeypatch.setattr(claims, "load_claims", lambda: shown)
-    of_run, of_setting = check_claims(load_config()).to_dict("records")
-    assert (of_run["paper_value"], of_run["our_value"]) == (93.99, "not run")
-    assert (of_run["verdict"], of_run["preset"], of_run["device"]) == ("not run", "tiny", "not run")
-    assert (of_setting["paper_value"], of_setting["our_value"]) == (100, 100)
-    assert (of_setting["verdict"], of_setting["preset"]) == ("reproduced", "paper")
-    assert of_setting["target"] == "results/claims.csv"
-
-
-def test_share_of_a_smaller_preset_is_shown_and_not_compared() -> None:
-    config = load_config()
-    measure(config)
-    finding, verdict = judge("gate-share", config)
-    assert finding.value == pytest.approx(100 * 4 / 6)
-    assert (verdict, finding.preset, finding.device) == ("not comparable", "tiny", "Test GPU")
-
-
-@pytest.mark.parametrize(("intra", "verdict"), [(0.1, "reproduced"), (0.5, "not reproduced")])
-def test_share_of_the_paper_preset_decides(intra: float, verdict: str) -> None:
-    config = paper()
-    measure(config, intra=intra)
-    assert judge("gate-share", config)[1] == verdict
-
-
-def test_share_of_another_network_of_the_paper_preset_does_not_decide() -> None:
-    run = "cifar10_ablation/cgc/seed0"
-    config = paper(gates={"run": run})
-    measure(config, intra=0.1)
-    finding, verdict = judge("gate-share", config)
-    assert (verdict, finding.preset) == ("not comparable", f"paper ({run})")
-
-
-@pytest.mark.parametrize(("intra", "verdict"), [(1e-9, "reproduced"), (0, "not reproduced")])
-def test_kernels_must_vary_within_classes_of_several_images(intra: float, verdict: str) -> None:
-    config = paper()
-    measure(config, intra=intra)
-    finding, judged = judge("gate-variance", config)
-    assert (finding.value, judged) == (intra, verdict)
-
-
-@pytest.mark.parametrize(
-    ("layer", "verdict"), [("layer3.0.conv2", "reproduced"), ("layer2.0.conv2", "not reproduced")]
-)
-def test_analysed_layer_must_be_the_last(layer: str, verdict: str) -> None:
-    config = load_config()
-    measure(config, layer=layer)
-    assert judge("gate-layer", config)[1] == verdict
-
-
-@pytest.mark.parametrize(("low", "verdict"), [(0.06, "reproduced"), (0.05, "not reproduced")])
-def test_clusters_must_be_clearer_than_with_shuffled_labels(low: float, verdict: str) -> None:
-    config = paper()
-    make_shares(config, [layer_share("first", 0.0), layer_share("last", 0.08, low=low)])
-    finding, judged = judge("gate-clusters", config)
-    assert judged == verdict
-    assert finding.value.endswith("shuffled labels 0.00 to 5.00")
-
-
-@pytest.mark.parametrize("name", ["gate-variance", "gate-clusters"])
-def test_gates_of_a_smaller_preset_are_shown_and_not_compared(name: str) -> None:
-    config = load_config()
-    measure(config)
-    make_shares(config, [layer_share("last", 0.9)])
-    assert judge(name, config)[1] == "not comparable"
+    monkeypatch.setattr(owner, attribute, replacement)
+    assert judge(name)[1] == "not implemented"

@@ -1,14 +1,14 @@
 """The checkable statements of the supplement, and what this artifact finds for each.
 
 `config/claims.yaml` says what the supplement states; `claims_a1`, `claims_a2` and `claims_a3` look
-at what we have: at runs, or at the paper preset's settings by building and running what they
-configure. A claim about a setting is `reproduced` when the paper preset trains that way, whichever
-preset the table is made for.
+at what we have. The verdict says at what: code and settings that do as the supplement says are
+`implemented`, whichever preset the table is made for; only a finished run of the paper preset can
+make a claim `reproduced`.
 """
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -16,18 +16,42 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from cgc.config import Config, Section, load_config
 from cgc.config.load import explain, read_yaml
 from cgc.errors import UserError
-from cgc.report import claims_a1, claims_a2, claims_a3
-from cgc.report.findings import Finding, Subject
+from cgc.report import (
+    claims_a1,
+    claims_a2,
+    claims_a2_data,
+    claims_a2_runs,
+    claims_a2_steps,
+    claims_a3,
+)
+from cgc.report.findings import Evidence, Finding, Subject
 from cgc.report.scores import frame_of
 from cgc.report.table_files import NOT_RUN
 
 CLAIMS_FILE = Path("config/claims.yaml")
 PAPER_FILE = Path("config/presets/paper.yaml")
 
+_MODULES: tuple[Any, ...] = (
+    claims_a1,
+    claims_a2,
+    claims_a2_data,
+    claims_a2_runs,
+    claims_a2_steps,
+    claims_a3,
+)
 CHECKS: dict[str, Callable[[Subject], Finding | None]] = {
-    check.__name__: check for check in (*claims_a1.ALL, *claims_a2.ALL, *claims_a3.ALL)
+    check.__name__: check for module in _MODULES for check in module.ALL
 }
-Verdict = Literal["reproduced", "not reproduced", "not comparable", "not run"]
+Verdict = Literal[
+    "reproduced",
+    "not reproduced",
+    "not comparable",
+    "not run",
+    "implemented",
+    "not implemented",
+]
+SETTINGS: tuple[Verdict, ...] = ("implemented", "not implemented")
+"""Verdicts on code and settings, which are no results."""
 
 
 class Claim(Section):
@@ -40,10 +64,12 @@ class Claim(Section):
     paper_value: int | float | str | None = Field(
         None, description="what the supplement gives, if so"
     )
+    evidence: Evidence = Field(
+        "code", description="whether code and settings decide, or a run where there is one"
+    )
     relation: Literal["equal", "above"] = "equal"
     tolerance: float = Field(0, ge=0, description="in units of paper_value")
     setting: str | None = Field(None, description="of the paper preset")
-    comparable: Literal["any", "paper"] = Field("any", description="presets that can decide it")
     target: str = Field(pattern=r"^results/", description="what Snakemake makes to check it")
     check: str = Field(description="name of the function that looks")
 
@@ -56,16 +82,18 @@ class Claim(Section):
 
     def verdict(self, finding: Finding | None) -> Verdict:
         """Judge what was found; None when nothing was run."""
-        if finding is None:
+        if finding is None or finding.undecided:
             return "not run"
-        if self.comparable == "paper" and finding.preset != "paper":
+        if self.evidence == "code" or finding.evidence == "code":
+            return "implemented" if self._holds(finding) else "not implemented"
+        if finding.preset != "paper":
             return "not comparable"
         return "reproduced" if self._holds(finding) else "not reproduced"
 
     def _holds(self, finding: Finding) -> bool:
-        if self.paper_value is None:
-            assert finding.holds is not None, f"{self.check} must decide: there is no paper_value"
+        if finding.holds is not None:
             return finding.holds
+        assert self.paper_value is not None, f"{self.check} must decide: there is no paper_value"
         if isinstance(finding.value, str) or isinstance(self.paper_value, str):
             return finding.value == self.paper_value
         if self.relation == "above":
@@ -107,7 +135,7 @@ def check_claims(config: Config) -> pd.DataFrame:
     paper = load_config([PAPER_FILE])
     rows = []
     for claim in load_claims():
-        finding = CHECKS[claim.check](Subject(config, paper, claim.setting))
+        finding = CHECKS[claim.check](Subject(config, paper, claim.setting, claim.paper_value))
         found = finding or Finding(NOT_RUN, config.label, NOT_RUN)
         rows.append(
             {

@@ -1,15 +1,21 @@
 """Checks of the claims of A.1, the analysis of the gate, on the analysed run of a preset."""
 
+from dataclasses import replace
+
 import torch
 
 from cgc.config import Config
 from cgc.files import read_json
+from cgc.gates import GateDistances
 from cgc.gates.measured import MeasuredGates, load_measured
 from cgc.gates.record import gate_layers
 from cgc.models import build_model
 from cgc.provenance import parse_run
+from cgc.report.claims_controls import clusters_sentence
 from cgc.report.findings import Finding, Subject
 from cgc.report.scores import trained_on, valid_artefact
+
+NEGLIGIBLE_PERCENT = 1
 
 
 def share_of_last_layer(subject: Subject) -> Finding | None:
@@ -20,28 +26,38 @@ def share_of_last_layer(subject: Subject) -> Finding | None:
     return _found(subject.config, 100 * measured.distances.share)
 
 
-def clusters_beyond_chance(subject: Subject) -> Finding | None:
-    """Compare the interval of the share with the band that shuffled labels give."""
+def clusters_beyond_controls(subject: Subject) -> Finding | None:
+    """Compare the share of the kernels with the claim's number and with the controls."""
     config = subject.config
-    made = valid_artefact("measure_all_gates", config.gates.run, config)
+    made = valid_artefact("measure_controls", config.gates.run, config)
     if made is None:
         return None
-    last = read_json(made.folder / "gate_shares.json", made_by="measure_all_gates")["trained"][-1]
-    percent = {name: 100 * last[name] for name in ("share", "low", "high", "null_low", "null_high")}
-    value = (
-        "{share:.2f} % ({low:.2f} to {high:.2f}), shuffled labels {null_low:.2f} to {null_high:.2f}"
-    ).format(**percent)
-    return _found(config, value, holds=last["low"] > last["null_high"])
+    rows = read_json(made.folder / "gate_controls.json", made_by="measure_controls")
+    assert isinstance(subject.paper_value, float), "the claim states a share"
+    sentence, holds = clusters_sentence(rows, subject.paper_value)
+    return replace(_found(config, sentence, holds), undecided=holds is None)
 
 
 def kernels_vary_within_classes(subject: Subject) -> Finding | None:
-    """Return the smallest mean distance to the centre among the classes that can have one."""
+    """Return which part of the kernels' variance lies within classes, in percent."""
     measured = _measured(subject.config)
     if measured is None:
         return None
-    distances = measured.distances
-    smallest = float(distances.intra[distances.counts > 1].min())
-    return _found(subject.config, smallest, holds=smallest > 0)
+    percent = 100 * _fraction_within_classes(measured.distances)
+    return _found(subject.config, percent, holds=percent >= NEGLIGIBLE_PERCENT)
+
+
+def _fraction_within_classes(distances: GateDistances) -> float:
+    """Return the variance within classes over the total variance of the kernels.
+
+    From mean distances, whose squares are at most the mean squared ones: the fraction is a lower
+    bound. Between classes: sum_i w_i || mu_i - mu ||^2 = sum_ij w_i w_j inter(i,j)^2 / 2.
+    """
+    weight_M = distances.counts.double() / distances.counts.sum()
+    within = (weight_M * distances.intra.square()).sum()
+    between = weight_M @ distances.inter.square() @ weight_M / 2
+    total = within + between
+    return float(within / total) if total > 0 else 0.0
 
 
 def last_layer_is_analysed(subject: Subject) -> Finding | None:
@@ -70,12 +86,12 @@ def _found(config: Config, value: float | str, holds: bool | None = None) -> Fin
     """Return a finding on the analysed run, which is named where it is not one of ImageNet's."""
     run = config.gates.run
     preset = config.label if run.startswith("imagenet") else f"{config.label} ({run})"
-    return Finding(value, preset, trained_on(config, run), holds)
+    return Finding(value, preset, trained_on(config, run), holds, evidence="run")
 
 
 ALL = (
     share_of_last_layer,
-    clusters_beyond_chance,
+    clusters_beyond_controls,
     kernels_vary_within_classes,
     last_layer_is_analysed,
 )

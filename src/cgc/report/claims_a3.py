@@ -1,6 +1,7 @@
 """Checks of the claims of A.3, on the video network that the paper preset trains."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from cgc.data.loading import seeded
 from cgc.models import build_model
 from cgc.models.p3d import architecture_rows, is_temporal
-from cgc.report.findings import Finding, Subject
+from cgc.report.findings import Finding, Subject, in_settings
 
 CLASSES = 2
 FRAMES, SIZE = 8, 224
@@ -25,7 +26,7 @@ def base_network(subject: Subject) -> Finding:
     with torch.device("meta"):
         resnet = build_model("resnet50", CLASSES).state_dict()
     same = spatial == {name: tuple(tensor.shape) for name, tensor in resnet.items()}
-    return _found("resnet50" if same else "another network")
+    return in_settings("resnet50" if same else "another network")
 
 
 def _without_time(tensor: Tensor) -> tuple[int, ...]:
@@ -39,9 +40,9 @@ def temporal_stem(subject: Subject) -> Finding:
     rows = _rows(subject)
     first = next((i for i, row in enumerate(rows) if row["temporal"]), None)
     if not first:
-        return _found("none")
+        return in_settings("none")
     kernel, stride = rows[first]["kernel"], rows[first]["stride"]
-    return _found(f"kernel {kernel}, stride {stride}, after {rows[first - 1]['layer']}")
+    return in_settings(f"kernel {kernel}, stride {stride}, after {rows[first - 1]['layer']}")
 
 
 def temporal_blocks(subject: Subject) -> Finding:
@@ -55,7 +56,7 @@ def temporal_blocks(subject: Subject) -> Finding:
             gaps.add(str(since))
             since = 0
     kernel, stride, gap = (" or ".join(sorted(found)) for found in (kernels, strides, gaps))
-    return _found(f"kernel {kernel}, stride {stride}, after every {gap} 1x3x3")
+    return in_settings(f"kernel {kernel}, stride {stride}, after every {gap} 1x3x3")
 
 
 def distance_from_temporal_shift(subject: Subject) -> Finding:
@@ -67,7 +68,7 @@ def distance_from_temporal_shift(subject: Subject) -> Finding:
             for name, layer in model.named_modules()
             if isinstance(layer, nn.Conv3d) and is_temporal(name, layer)
         ]
-    return _found(max(distances), device="CPU")
+    return replace(in_settings(max(distances)), device="CPU")
 
 
 @torch.no_grad()
@@ -84,7 +85,7 @@ def temporal_max_pool(subject: Subject) -> Finding:
     """Describe the max pooling along time."""
     pools: list[Any] = [m for m in _network(subject).modules() if isinstance(m, nn.MaxPool3d)]
     found = [f"kernel {pool.kernel_size[0]}, stride {pool.stride[0]}" for pool in pools]
-    return _found("; ".join(found) or "none")
+    return in_settings("; ".join(found) or "none")
 
 
 def other_temporal_pooling(subject: Subject) -> Finding:
@@ -93,7 +94,7 @@ def other_temporal_pooling(subject: Subject) -> Finding:
     rows = [row for row in _rows(subject) if row["layer"] != "fc"]
     lengths = [FRAMES, *(int(row["output_shape"].split("x")[1]) for row in rows)]
     skipping = {rows[i]["layer"] for i in range(len(rows)) if lengths[i + 1] < lengths[i]}
-    return _found(len((pooling | skipping) - {"temporal.conv", "maxpool", "avgpool"}))
+    return in_settings(len((pooling | skipping) - {"temporal.conv", "maxpool", "avgpool"}))
 
 
 def layers_after_convolutions(subject: Subject) -> Finding:
@@ -105,7 +106,7 @@ def layers_after_convolutions(subject: Subject) -> Finding:
         for i, layer in enumerate(ran)
         if isinstance(layer, nn.Conv3d) and max(layer.kernel_size) > 1
     }
-    return _found(" or ".join(sorted(followers)))
+    return in_settings(" or ".join(sorted(followers)))
 
 
 def _layers_as_they_run(model: nn.Module) -> list[nn.Module]:
@@ -128,10 +129,6 @@ def _network(subject: Subject) -> nn.Module:
 
 def _rows(subject: Subject) -> list[dict[str, Any]]:
     return architecture_rows(_network(subject), frames=FRAMES, size=SIZE)
-
-
-def _found(value: float | str, device: str | None = None) -> Finding:
-    return Finding(value, preset="paper", device=device)
 
 
 ALL: tuple[Callable[[Subject], Finding], ...] = (

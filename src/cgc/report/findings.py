@@ -1,10 +1,14 @@
-"""What a check of a claim is given, and what it returns."""
+"""What a check of a claim looks at, and what it returns."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from cgc.config import Config, Setting
 
+Evidence = Literal["code", "run"]
+
 ANY_PRESET = "any"
+IN_SETTINGS = "paper (settings)"
 
 
 @dataclass(frozen=True)
@@ -12,16 +16,21 @@ class Finding:
     """What this artifact has where the supplement makes a statement.
 
     Attributes:
-        value: in the form of the claim's `paper_value`, if it has one.
-        preset: where it was found; `ANY_PRESET` for what is the same in all.
+        value: in the form of the claim's `paper_value`, unless `holds` decides.
+        preset: where it was found; `IN_SETTINGS` for what the paper preset configures,
+            `ANY_PRESET` for what is the same in all.
         device: that computed it; None where nothing depends on one.
-        holds: whether the statement is true, where there is no `paper_value` to compare with.
+        holds: whether the statement is true, where comparing with `paper_value` cannot tell.
+        evidence: whether code and configuration were looked at, or a finished run.
+        undecided: whether something that is needed to judge was not run; `value` names it.
     """
 
     value: float | str
     preset: str
     device: str | None = None
     holds: bool | None = None
+    evidence: Evidence = "code"
+    undecided: bool = False
 
 
 @dataclass(frozen=True)
@@ -32,14 +41,26 @@ class Subject:
         config: the preset whose runs are looked at.
         paper: the paper preset, whose settings are compared with the supplement's.
         setting_name: the setting that the claim is about, if any.
+        paper_value: what the supplement gives, if so.
     """
 
     config: Config
     paper: Config
     setting_name: str | None = None
+    paper_value: float | str | None = None
 
     @property
     def setting(self) -> Setting:
         """The paper preset's setting that the claim is about."""
         assert self.setting_name is not None, "the claim names no setting"
         return self.paper.settings[self.setting_name]
+
+
+def in_settings(value: float | str, holds: bool | None = None) -> Finding:
+    """Return a finding on what the paper preset configures."""
+    return Finding(value, IN_SETTINGS, holds=holds)
+
+
+def anywhere(value: float | str) -> Finding:
+    """Return a finding on what is the same in every preset."""
+    return Finding(value, ANY_PRESET, device="CPU")
