@@ -63,6 +63,7 @@ CLAIMS = [
     CLAIM | {"id": "again"},
     CLAIM | {"id": "hostile", "measured": HOSTILE, "our_value": "1 & 2", "verdict": "reproduced"},
     CLAIM | {"id": "wrong", "paper_value": None, "device": None, "verdict": "not reproduced"},
+    CLAIM | {"id": "built", "our_value": 93.99, "verdict": "implemented"},
     CLAIM | {"id": "undone", "our_value": "not run", "device": "not run", "verdict": "not run"},
 ]
 

@@ -18,8 +18,8 @@ from cgc.gates.measured import MeasuredGates, save_measured
 from cgc.models.weights import Architecture, save_model
 from cgc.provenance import job
 from cgc.report import claims
-from cgc.report.claims import SETTINGS, check_claims, load_claims
-from cgc.report.findings import Finding
+from cgc.report.claims import check_claims, load_claims
+from cgc.report.findings import SETTINGS, Finding
 
 pytestmark = pytest.mark.usefixtures("empty_checkout")
 PAPER_LAYER, TINY_LAYER = "layer4.2.conv2", "layer3.0.conv2"

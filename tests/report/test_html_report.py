@@ -18,8 +18,8 @@ from cgc.config import Config, load_config
 from cgc.errors import UserError
 from cgc.provenance import artefact, file_hash, write_publication
 from cgc.provenance.publication import read_record
-from cgc.report.claims import Verdict
 from cgc.report.figures import FIGURES, figures_of
+from cgc.report.findings import Verdict
 from cgc.report.page.contents import embedded_image, read_csv
 from cgc.report.page.html_report import VERDICTS, Commands, readings_html, render_report
 from cgc.report.page.run_list import describe_seconds, list_environments, list_runs
@@ -69,12 +69,24 @@ def test_paper_preset_carries_no_such_notice(own_config: Config) -> None:
 def test_claims_are_counted_by_verdict(page: BeautifulSoup) -> None:
     counts = {label["for"]: words(label.strong) for label in page.select("#claims label")}
     assert counts == {
-        "show-all": "5",
+        "show-all": "5 + 1",
         "show-reproduced": "1",
         "show-not-reproduced": "1",
         "show-not-comparable": "2",
         "show-not-run": "1",
+        "show-implemented": "1",
+        "show-not-implemented": "0",
     }
+
+
+def test_results_come_before_settings_and_are_counted_apart(page: BeautifulSoup) -> None:
+    groups = page.select("#claims tbody")
+    assert [words(group.select_one(".group")) for group in groups] == ["Results: 5", "Settings: 1"]
+    results, settings = ([row["id"] for row in group.select("[id]")] for group in groups)
+    assert results == [
+        f"claim-{name}" for name in ("made-up", "again", "hostile", "wrong", "undone")
+    ]
+    assert settings == ["claim-built"]
 
 
 def test_every_verdict_is_known() -> None:

@@ -130,7 +130,16 @@ def test_verdict_that_is_chosen_shows_its_claims_alone(page: Page) -> None:
     shown = page.evaluate(f"{VISIBLE_CLAIMS}.map(each => each.id)")
     page.evaluate("document.getElementById('show-all').click()")
     assert shown == ["claim-made-up", "claim-again"]
-    assert page.evaluate(f"{VISIBLE_CLAIMS}.length") == 5
+    assert page.evaluate(f"{VISIBLE_CLAIMS}.length") == 6
+
+
+def test_group_without_a_claim_of_the_chosen_verdict_is_hidden(page: Page) -> None:
+    visible = "[...document.querySelectorAll('tr.group')].filter(e => e.offsetHeight)"
+    page.evaluate("document.getElementById('show-implemented').click()")
+    shown = page.evaluate(f"{visible}.map(each => each.textContent)")
+    page.evaluate("document.getElementById('show-all').click()")
+    assert shown == ["Settings: 1"]
+    assert page.evaluate(f"{visible}.length") == 2
 
 
 def test_first_stop_of_the_keyboard_skips_to_the_claims(page: Page) -> None:

@@ -24,7 +24,7 @@ from cgc.report import (
     claims_a2_steps,
     claims_a3,
 )
-from cgc.report.findings import Evidence, Finding, Subject
+from cgc.report.findings import Evidence, Finding, Subject, Verdict
 from cgc.report.scores import frame_of
 from cgc.report.table_files import NOT_RUN
 
@@ -42,16 +42,6 @@ _MODULES: tuple[Any, ...] = (
 CHECKS: dict[str, Callable[[Subject], Finding | None]] = {
     check.__name__: check for module in _MODULES for check in module.ALL
 }
-Verdict = Literal[
-    "reproduced",
-    "not reproduced",
-    "not comparable",
-    "not run",
-    "implemented",
-    "not implemented",
-]
-SETTINGS: tuple[Verdict, ...] = ("implemented", "not implemented")
-"""Verdicts on code and settings, which are no results."""
 
 
 class Claim(Section):

@@ -6,6 +6,16 @@ from typing import Literal
 from cgc.config import Config, Setting
 
 Evidence = Literal["code", "run"]
+Verdict = Literal[
+    "reproduced",
+    "not reproduced",
+    "not comparable",
+    "not run",
+    "implemented",
+    "not implemented",
+]
+SETTINGS: tuple[Verdict, ...] = ("implemented", "not implemented")
+"""Verdicts on code and settings, which are no results."""
 
 ANY_PRESET = "any"
 IN_SETTINGS = "paper (settings)"

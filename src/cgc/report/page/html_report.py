@@ -5,10 +5,12 @@ security policy forbids every request. `report.html.jinja` has its structure and
 """
 
 from collections import Counter
+from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -20,6 +22,7 @@ from cgc.provenance.job import environment
 from cgc.provenance.publication import origin
 from cgc.provenance.recipes import config_hash
 from cgc.report.figures import FIGURES, figures_of
+from cgc.report.findings import SETTINGS
 from cgc.report.page.contents import ReportTable, read_figure, read_report_table, report_table
 from cgc.report.page.run_list import list_environments, list_runs
 from cgc.report.style import FigureMetadata
@@ -45,7 +48,7 @@ ENVIRONMENTS_CAPTION = (
 
 @dataclass(frozen=True)
 class Verdict:
-    """One of the verdicts of `cgc.report.claims`, as readers see it.
+    """One of the verdicts of `cgc.report.findings`, as readers see it.
 
     Attributes:
         name: the verdict.
@@ -64,14 +67,12 @@ class Verdict:
 
 
 _VERDICTS = (
-    Verdict("reproduced", "\N{CHECK MARK}", "what was found is what the supplement states"),
-    Verdict("not reproduced", "\N{BALLOT X}", "what was found is not what the supplement states"),
-    Verdict(
-        "not comparable",
-        "\N{ALMOST EQUAL TO}",
-        "measured, but only the paper preset can decide whether the statement holds",
-    ),
-    Verdict("not run", "\N{EM DASH}", "nothing was run that tells"),
+    Verdict("reproduced", "\N{CHECK MARK}", "a run of the paper preset shows it"),
+    Verdict("not reproduced", "\N{BALLOT X}", "a run of the paper preset shows otherwise"),
+    Verdict("not comparable", "\N{ALMOST EQUAL TO}", "a run of another scale than the paper's"),
+    Verdict("not run", "\N{EM DASH}", "nothing was run that decides"),
+    Verdict("implemented", "\N{CHECK MARK}", "code and settings do what the supplement says"),
+    Verdict("not implemented", "\N{BALLOT X}", "code or settings do otherwise"),
 )
 VERDICTS = {verdict.name: verdict for verdict in _VERDICTS}
 
@@ -101,6 +102,7 @@ def render_report(config: Config) -> str:
         claims=claims,
         counts=Counter(claims.cells["Verdict"]),
         verdicts=VERDICTS,
+        groups=_groups(claims.cells),
         no_value=NO_VALUE,
         figures=[read_figure(name, config) for name in figures_of(config)],
         tables=list(tables.values()),
@@ -109,6 +111,13 @@ def render_report(config: Config) -> str:
         readings=readings_html(READINGS_FILE.read_text(encoding="utf-8")),
         commands=Commands(config),
     )
+
+
+def _groups(claims: pd.DataFrame) -> dict[str, list[dict[Hashable, str]]]:
+    """Return the claims that runs decide, and apart from them those on code and settings."""
+    on_settings = claims["Verdict"].isin(SETTINGS)
+    groups = {"Results": claims[~on_settings], "Settings": claims[on_settings]}
+    return {name: frame.to_dict("records") for name, frame in groups.items()}
 
 
 def _keywords(config: Config) -> str:
