@@ -216,9 +216,9 @@ def with_crop(**changes: Any) -> Any:
     """A transform of training images whose crop has other attributes."""
 
     def transform(**options: Any) -> Any:
-        made: Any = train_transform(**options)
-        vars(made.transforms[0]).update(changes)
-        return made
+        steps: Any = train_transform(**options)
+        vars(steps.transforms[0]).update(changes)
+        return steps
 
     return transform
 

@@ -20,6 +20,7 @@ from cgc.provenance import job
 from cgc.report import claims
 from cgc.report.claims import check_claims, load_claims
 from cgc.report.findings import SETTINGS, Finding
+from cgc.report.tables import TABLES
 
 pytestmark = pytest.mark.usefixtures("empty_checkout")
 PAPER_LAYER, TINY_LAYER = "layer4.2.conv2", "layer3.0.conv2"
@@ -31,8 +32,8 @@ def measure(config: Config, *, intra: float = 0.5, layer: str = "a layer") -> No
     inter = torch.tensor([[0, 0.6, 0.4], [0.6, 0, 0.2], [0.4, 0.2, 0]], dtype=torch.float64)
     intra_M = torch.tensor([intra, intra, 0], dtype=torch.float64)
     distances = GateDistances(inter, intra_M, torch.tensor([4, 2, 1]))
-    made = make(config, provenance.artefact("measure_gates", config.gates.run, config.label))
-    path = made.folder / "gate_distances.safetensors"
+    artefact = make(config, provenance.artefact("measure_gates", config.gates.run, config.label))
+    path = artefact.folder / "gate_distances.safetensors"
     save_measured(path, MeasuredGates(layer, ("a", "b", "c"), distances))
 
 
@@ -42,8 +43,8 @@ def make_controls(config: Config, kernels: float = 0.95, **others: float | None)
     rows = [
         {"representation": name, "share": s, "corrected_share": s} for name, s in shares.items()
     ]
-    made = provenance.artefact("measure_controls", config.gates.run, config.label)
-    make(config, made, {"gate_controls.json": json.dumps(rows)})
+    artefact = provenance.artefact("measure_controls", config.gates.run, config.label)
+    make(config, artefact, {"gate_controls.json": json.dumps(rows)})
 
 
 def finish(config: Config, run: str, *, epochs: int, processes: int = 1, **recorded: Any) -> None:
@@ -211,6 +212,14 @@ def test_finished_run_of_the_paper_preset_decides(
         finding, judged = judge(name, config)
         assert isinstance(finding, Finding)
         assert (judged, finding.preset, finding.device) == (verdict, "paper", "Test GPU")
+
+
+def test_finished_runs_are_recorded_as_sources_of_the_claims() -> None:
+    config, run = paper(), "imagenet_default/cgc/seed0"
+    finish(config, run, epochs=100)
+    finish(load_config(), run, epochs=10)
+    assert list(map(str, TABLES["claims"].shown(config))) == [f"evaluate_model:{run}"]
+    assert TABLES["claims"].shown(load_config()) == []
 
 
 def test_runs_of_a_row_are_counted() -> None:

@@ -29,10 +29,10 @@ def share_of_last_layer(subject: Subject) -> Finding | None:
 def clusters_beyond_controls(subject: Subject) -> Finding | None:
     """Compare the share of the kernels with the claim's number and with the controls."""
     config = subject.config
-    made = valid_artefact("measure_controls", config.gates.run, config)
-    if made is None:
+    controls = valid_artefact("measure_controls", config.gates.run, config)
+    if controls is None:
         return None
-    rows = read_json(made.folder / "gate_controls.json", made_by="measure_controls")
+    rows = read_json(controls.folder / "gate_controls.json", made_by="measure_controls")
     assert isinstance(subject.paper_value, float), "the claim states a share"
     sentence, holds = clusters_sentence(rows, subject.paper_value)
     return replace(_found(config, sentence, holds), undecided=holds is None)
@@ -76,10 +76,10 @@ def last_layer_is_analysed(subject: Subject) -> Finding | None:
 
 
 def _measured(config: Config) -> MeasuredGates | None:
-    made = valid_artefact("measure_gates", config.gates.run, config)
-    if made is None:
+    distances = valid_artefact("measure_gates", config.gates.run, config)
+    if distances is None:
         return None
-    return load_measured(made.folder / "gate_distances.safetensors")
+    return load_measured(distances.folder / "gate_distances.safetensors")
 
 
 def _found(config: Config, value: float | str, holds: bool | None = None) -> Finding:

@@ -26,12 +26,12 @@ STEPS = 10  # optimiser steps that stand for an epoch
 
 def optimiser(subject: Subject) -> Finding:
     """Name the optimiser and its hyper-parameters, the same in every group of parameters."""
-    made = make_optimiser(_cgc_network(subject), subject.setting.train)
+    built = make_optimiser(_cgc_network(subject), subject.setting.train)
     decay, momentum = (
-        _listed({group[name] for group in made.param_groups})
+        _listed({group[name] for group in built.param_groups})
         for name in ("weight_decay", "momentum")
     )
-    return in_settings(f"{type(made).__name__}, weight decay {decay}, momentum {momentum}")
+    return in_settings(f"{type(built).__name__}, weight decay {decay}, momentum {momentum}")
 
 
 def learning_rates(subject: Subject) -> Finding:

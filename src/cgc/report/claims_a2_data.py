@@ -72,7 +72,7 @@ def standardised_channels(subject: Subject) -> Finding:
 
 
 def _mean_and_deviation(x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and deviation per channel that black (0) and white (1) images tell."""
+    """Return mean and deviation per channel, from a black (0) and a white (1) image."""
     black, white = x[labels.argsort()].mean((2, 3))
     deviation = 1 / (white - black)
     return -black * deviation, deviation
@@ -135,12 +135,12 @@ def _describe_windows(pixels_B3HW: Tensor, size: int) -> list[str]:
     tops, lefts, mirrorings = zip(*filter(None, windows), strict=True)
     margin, (height, width) = max(tops), whole.shape[2:]
     is_random = set(tops) == set(lefts) == set(range(-margin, margin + 1))
-    told = [f"{'random ' * is_random}crop {height}x{width} with padding {margin}"]
+    steps = [f"{'random ' * is_random}crop {height}x{width} with padding {margin}"]
     if 0.4 < np.mean(mirrorings) < 0.6:
-        told.append("random horizontal flip")
+        steps.append("random horizontal flip")
     if torch.allclose(pixels_B3HW, whole, atol=0.01):
-        told.append("standardise")
-    return told
+        steps.append("standardise")
+    return steps
 
 
 def _window(pixels_3HW: NDArray[np.int32], size: int) -> tuple[int, int, bool] | None:

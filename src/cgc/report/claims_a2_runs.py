@@ -89,7 +89,7 @@ def runs_per_row(subject: Subject) -> Finding:
 
 
 def differences_from_default(subject: Subject) -> Finding:
-    """Name what differs from the default setting, but for the title: configured, and in runs."""
+    """Name what differs from the default setting, except the title: configured, and in runs."""
     default, advanced = (
         setting.model_dump(exclude={"title", "train"}) | setting.train.model_dump()
         for setting in (subject.paper.settings[DEFAULT], subject.setting)

@@ -39,20 +39,20 @@ def clusters_sentence(rows: Sequence[Row], claimed_percent: float) -> tuple[str,
     relations = {name: _relation(kernels, found[name]) for name in CONTROLS}
     is_above_claim = 100 * kernels["share"] > claimed_percent
 
-    def told(relation: str, about: Callable[[Sequence[Row]], str]) -> str:
+    def list_controls(relation: str, about: Callable[[Sequence[Row]], str]) -> str:
         names = [name for name in CONTROLS if relations[name] == relation]
         return _joined([f"{CONTROLS[name]} {about(found[name])}" for name in names])
 
     compared = [
         f"{relation} {controls}"
         for relation in (ABOVE, NOT_CLEARLY_ABOVE, NOT_ABOVE)
-        if (controls := told(relation, _shares))
+        if (controls := list_controls(relation, _shares))
     ]
     claim = f"{ABOVE if is_above_claim else NOT_ABOVE} {claimed_percent} %"
     parts = [
         f"share {_percent(kernels['share'])}, {claim}",
         ", ".join([f"corrected {_percent(kernels['corrected_share'])}", *compared]),
-        told(NOT_RUN, _why_not_run),
+        list_controls(NOT_RUN, _why_not_run),
     ]
     sentence = "; ".join(filter(None, parts))
 
