@@ -306,7 +306,9 @@ def test_doctor_tells_a_script_the_same(folder, fake_gpu):
     assert [each["name"] for each in told["other_presets"]] == [
         "caltech101",
         "cifar10",
+        "cifar10_cpu",
         "clips",
+        "clips_cpu",
         "paper",
     ]
 

@@ -31,7 +31,7 @@ def measure(config: Config, *, intra: float = 0.5, layer: str = "a layer") -> No
     """Make distances of three classes, the last of one image; of 6 pairs, 4 are apart at 0.5."""
     inter = torch.tensor([[0, 0.6, 0.4], [0.6, 0, 0.2], [0.4, 0.2, 0]], dtype=torch.float64)
     intra_M = torch.tensor([intra, intra, 0], dtype=torch.float64)
-    distances = GateDistances(inter, intra_M, torch.tensor([4, 2, 1]))
+    distances = GateDistances(inter, intra_M, torch.tensor([4, 2, 1]), intra_M.square())
     artefact = make(config, provenance.artefact("measure_gates", config.gates.run, config.label))
     path = artefact.folder / "gate_distances.safetensors"
     save_measured(path, MeasuredGates(layer, ("a", "b", "c"), distances))
