@@ -14,8 +14,7 @@
 # # Separated class pairs, layer by layer
 #
 # A.1 reports one number: in the last gated layer more than 93.99 % of the ordered class pairs are
-# further apart than the first class is wide. Here is the same share for every gated layer, and
-# what it has to be compared with.
+# further apart than the first class is wide. Here is the same share for every gated layer.
 
 # %%
 from cgc.report.gate_shares_figure import gate_shares_figure
@@ -33,14 +32,15 @@ notebook = Notebook("gate_shares", preset, publication)
 notebook.publish(gate_shares_figure)
 
 # %% [markdown]
-# **How to read it.** Filled points: the trained network. Their bars hold the central 95 % of
-# shares for resampled images; a resample repeats images, so the bar need not be centred on its
-# point.
+# **How to read it.** Filled points: the trained network, counted as the paper does. Their bars hold
+# the central 95 % of shares for resampled images; a resample repeats images, so the bar need not be
+# centred on its point. Rings: the share without the bias of few images per class.
 #
-# *Shuffled labels* say what chance gives: classes of random images have nearly the same average,
-# so that hardly any pair is separated. *Before training*, with zero initialisation (A.2), the
-# gates are constant: every distance is 0, and so is the share. The distance of the points from
-# both is what training put into the gates.
+# Two controls are 0 by construction and say nothing of what training put into the gates. *Shuffled
+# labels*: classes of random images have nearly the same average, so that from 5 images per class on
+# hardly any pair is separated, whatever the network does. *Before training*, with zero
+# initialisation (A.2), the gates are constant and every distance is 0. What the share has to be
+# compared with is in `gate_controls.py`.
 #
 # The dotted line holds for ResNet-50 on ImageNet only.
 #

@@ -24,7 +24,13 @@ def plot_gate_matrix(publication: Publication) -> None:
     Example: cgc plot-gate-matrix $(cgc spec publication)
     """
     from cgc.gates.measured import load_measured
-    from cgc.report.gate_matrix import gate_matrix_caption, gate_matrix_figure, write_matrix_csv
+    from cgc.report.gate_matrix import (
+        corrected_share_and_cdnv,
+        gate_matrix_caption,
+        gate_matrix_figure,
+        in_words,
+        write_matrix_csv,
+    )
     from cgc.report.style import FigureMetadata, save_figure
 
     config = read_publication(publication)
@@ -37,8 +43,13 @@ def plot_gate_matrix(publication: Publication) -> None:
         layer=measured.layer,
         counts=distances.counts,
     )
+    corrected_share, cdnv = corrected_share_and_cdnv(distances)
     figure = gate_matrix_figure(
-        distances.difference, classes, share=distances.share, caption=caption
+        distances.difference,
+        classes,
+        share=distances.share,
+        corrected_share=corrected_share,
+        caption=caption,
     )
     name = "fig1_gate_matrix"
     metadata = FigureMetadata("Gate matrix", config.label, origin(config, [made]))
@@ -47,7 +58,8 @@ def plot_gate_matrix(publication: Publication) -> None:
     publish_record(config, name, [*files, RESULTS / f"{name}.csv"], [made])
     print(
         f"Fig. 1 (preset {config.label}, layer {measured.layer}): inter > intra in "
-        f"{100 * distances.share:.2f} % of {len(classes) * (len(classes) - 1)} ordered class pairs"
+        f"{100 * distances.share:.2f} % of {len(classes) * (len(classes) - 1)} ordered class "
+        f"pairs; corrected {in_words(corrected_share, percent=True)}, CDNV {in_words(cdnv)}"
     )
 
 

@@ -193,7 +193,7 @@ def _name_classes(axes: Axes, names: Sequence[str]) -> None:
 
 
 def _number(value: float) -> str:
-    return f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
+    return f"{value:z.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _cut(name: str) -> str:

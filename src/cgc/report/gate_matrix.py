@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike, NDArray
 
+from cgc.errors import UserError
 from cgc.files import whole_file
 from cgc.gates.distances import GateDistances
 from cgc.report.drawing import captioned_figure, short_name
@@ -25,6 +26,7 @@ from cgc.report.style import (
 )
 
 QUANTITY = "inter(i, j) \N{MINUS SIGN} intra(i)"
+PAPER_SHARE_PERCENT = 93.99  # A.1: "more than", in ResNet-50's last gated layer on ImageNet
 MOST_CELL_VALUES = 12  # classes up to which cells hold numbers
 MOST_CLASS_NAMES = 40  # classes up to which the axes hold names
 MOST_VECTOR_CELLS = 100  # classes above which the cells, not the axes, become an image in the PDF
@@ -44,21 +46,29 @@ def gate_matrix_caption(
     """
     counts_M = np.asarray(counts)
     singles = int((counts_M == 1).sum())
+    least, most = counts_M.min(), counts_M.max()
+    per_class = f"{least:,}" if least == most else f"{least:,} to {most:,}"
     sentences = [
         f"Distance between the centres of classes i and j minus mean distance to the centre of "
         f"class i, for the modulated kernels of layer {layer} of {network}: {len(counts_M):,} "
-        f"classes, {counts_M.sum():,} {split} images, preset {preset}."
+        f"classes, {counts_M.sum():,} {split} images, {per_class} of each class, preset {preset}."
     ]
     if singles:
         sentences.append(f"Classes with a single image, whose intra distance is 0: {singles:,}.")
+    sentences.append("The corrected share is without the bias of few images per class.")
     if preset != "paper":
         sentences.append("This is not the paper's setting (ResNet-50 on ImageNet).")
-    sentences.append("The supplement (A.1) reports more than 93.99 % on ImageNet.")
+    sentences.append(f"The supplement (A.1) reports more than {PAPER_SHARE_PERCENT} % on ImageNet.")
     return " ".join(sentences)
 
 
 def gate_matrix_figure(
-    difference: ArrayLike, classes: Sequence[str], *, share: float, caption: str
+    difference: ArrayLike,
+    classes: Sequence[str],
+    *,
+    share: float,
+    corrected_share: float | None,
+    caption: str,
 ) -> Figure:
     """Draw Fig. 1 as a heat map, diverging about zero, its diagonal left empty.
 
@@ -69,6 +79,7 @@ def gate_matrix_figure(
         difference: inter(i,j) - intra(i), rows i, columns j; the diagonal is ignored.
         classes: names of the classes.
         share: fraction of the off-diagonal cells above zero, for the title.
+        corrected_share: the same without bias, for the title; None where it is not known.
         caption: sentences below the matrix.
 
     Shape:
@@ -85,8 +96,32 @@ def gate_matrix_figure(
         axes = figure.add_subplot()
         _draw_cells(axes, matrix_MM)
         _label_axes(axes, classes)
-        axes.set_title(f"inter > intra in {100 * share:.2f} % of ordered class pairs")
+        axes.set_title(
+            f"inter > intra in {100 * share:.2f} % of ordered class pairs, "
+            f"corrected {in_words(corrected_share, percent=True)}"
+        )
     return figure
+
+
+def corrected_share_and_cdnv(distances: GateDistances) -> tuple[float | None, float | None]:
+    """Return the corrected share and the median CDNV, None for what the images do not allow.
+
+    Classes of one image have no variance, and constant gates have a CDNV of 0/0.
+    """
+    values: list[float | None] = []
+    for name in ("corrected_share", "median_cdnv"):
+        try:
+            values.append(getattr(distances, name))
+        except UserError:
+            values.append(None)
+    return values[0], values[1]
+
+
+def in_words(value: float | None, *, percent: bool = False) -> str:
+    """Return a fraction in percent, or another number, with two decimals."""
+    if value is None:
+        return "not measured"
+    return f"{100 * value:.2f} %" if percent else f"{value:.2f}"
 
 
 def _draw_cells(axes: Axes, matrix_MM: NDArray[np.float64]) -> None:
@@ -134,7 +169,7 @@ def _mark_cells(axes: Axes, matrix_MM: NDArray[np.float64], largest: float) -> N
     decimals = max(0, 1 - floor(log10(largest)))
     for (i, j), value in np.ndenumerate(matrix_MM):
         if i != j:
-            text = f"{value:.{decimals}f}".replace("-", "\N{MINUS SIGN}")
+            text = f"{value:z.{decimals}f}".replace("-", "\N{MINUS SIGN}")  # z: no -0.0
             shade = "white" if value < -0.4 * largest else "black"
             axes.text(j, i, text, ha="center", va="center", size=6, color=shade)
 

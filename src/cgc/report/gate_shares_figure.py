@@ -9,11 +9,12 @@ from matplotlib.figure import Figure
 
 from cgc.config import Config
 from cgc.report.drawing import captioned_figure, figure_caption, not_run
-from cgc.report.layer_tables import gates_table, layers_of
+from cgc.report.gate_matrix import PAPER_SHARE_PERCENT
+from cgc.report.layer_tables import gates_table, layers_of, numbers, reasons
 from cgc.report.style import TEXT_WIDTH_INCHES, print_style
 
 NAME = "fig_gate_shares"
-PAPER_SHARE_PERCENT = 93.99  # A.1: "more than", in ResNet-50's last gated layer on ImageNet
+SHOWN = ("share_low_percent", "shuffled_share_percent", "corrected_share_percent")
 BAND_COLOUR, CHANCE_COLOUR, UNTRAINED_COLOUR = "#dddddd", "#8a8a8a", "#cc6a14"
 
 
@@ -26,13 +27,15 @@ def gate_shares_figure(config: Config) -> Figure:
     table = layers_of(gates_table(config))
     if not table["n"].any():
         raise not_run(f"the shares of all gated layers of {config.gates.run}", NAME, config)
-    level, num_images = table["level_percent"][0], table["num_images"][0]
+    measured = table.iloc[0]
     about = (
-        f"{config.gates.run}, {num_images:,} images; interval and band hold the central "
-        f"{level:g} % of resampled images and of shuffled labels."
+        f"{config.gates.run}, {measured['num_images']:,} images, {measured['images_per_class']:,} "
+        f"or more (median {measured['images_per_class_median']:g}) of each class; interval and "
+        f"band hold the central {measured['level_percent']:g} % of resampled images and of "
+        "shuffled labels."
     )
     with print_style():
-        caption = figure_caption(NAME, config, about)
+        caption = figure_caption(NAME, config, about, *reasons(table, SHOWN))
         figure = captioned_figure(TEXT_WIDTH_INCHES, 2.9, caption, "constrained")
         axes = figure.add_subplot()
         _draw(axes, table)
@@ -42,18 +45,24 @@ def gate_shares_figure(config: Config) -> Figure:
 
 def _draw(axes: Axes, table: pd.DataFrame) -> None:
     depth = table["depth"].astype(int)
-    share, chance = table["share_percent"].astype(float), table["shuffled_share_percent"]
-    low, high = table["share_low_percent"], table["share_high_percent"]
+    share, low, high = (numbers(table[f"share{end}_percent"]) for end in ("", "_low", "_high"))
     _draw_chance(axes, table)
-    axes.plot(depth, chance, "--", color=CHANCE_COLOUR, label="shuffled labels, mean")
+    axes.plot(
+        depth, numbers(table["shuffled_share_percent"]), "--", color=CHANCE_COLOUR,
+        label="shuffled labels, mean",
+    )  # fmt: skip
     axes.plot(
         depth, table["untrained_share_percent"], "s", mfc="white", color=UNTRAINED_COLOUR,
         markersize=5, zorder=3, label="before training",
     )  # fmt: skip
     # resampled images repeat, so that the interval may lie to one side of the share
-    distance = np.array([share - low, high - share], dtype=float).clip(min=0)
+    distance = np.array([share - low, high - share]).clip(min=0)
     interval: dict[str, Any] = {"fmt": "o-", "markersize": 4, "capsize": 2.5, "zorder": 4}
-    axes.errorbar(depth, share, distance, label="trained", **interval)
+    axes.errorbar(depth, share, distance, label="trained, share as in the paper", **interval)
+    axes.plot(
+        depth, numbers(table["corrected_share_percent"]), "o", mfc="none", color="black",
+        markersize=7, mew=0.8, zorder=5, label="trained, corrected share",
+    )  # fmt: skip
     axes.axhline(PAPER_SHARE_PERCENT, color="black", linestyle=":", linewidth=0.8)
     axes.annotate(
         f"supplement, ImageNet, last layer: > {PAPER_SHARE_PERCENT} %", (0, PAPER_SHARE_PERCENT),
@@ -64,7 +73,7 @@ def _draw(axes: Axes, table: pd.DataFrame) -> None:
 
 def _draw_chance(axes: Axes, table: pd.DataFrame) -> None:
     """Draw the band of shuffled labels, to half a layer beyond the first and the last."""
-    bounds = [table[f"shuffled_{end}_percent"].astype(float) for end in ("low", "high")]
+    bounds = [numbers(table[f"shuffled_{end}_percent"]) for end in ("low", "high")]
     low, high = (np.pad(bound, 1, mode="edge") for bound in bounds)
     depth = np.concatenate([[0.5], table["depth"].astype(float), [len(table) + 0.5]])
     axes.fill_between(depth, low, high, color=BAND_COLOUR, label="shuffled labels, band")

@@ -1,5 +1,6 @@
 """Tables with a row per layer: the architecture of P3D-A (A.3), the gates of the analysed run."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -67,6 +68,23 @@ def layers_of(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of `gates_table` that are the layers of the analysed run."""
     is_layer = (table["representation"] == "kernels") & (table["run"] == table["run"].iloc[0])
     return table[is_layer].reset_index(drop=True)
+
+
+def numbers(cells: pd.Series) -> pd.Series:
+    """Return a column's numbers, NaN for cells without one, such as `NOT_RUN`."""
+    return pd.to_numeric(cells, errors="coerce").astype(float)
+
+
+def reasons(table: pd.DataFrame, columns: Sequence[str]) -> list[str]:
+    """Say in a sentence each why cells of these columns hold no number; notes on others stay out.
+
+    Args:
+        table: rows of `gates_table`.
+        columns: those shown.
+    """
+    is_refused = table[list(columns)].map(lambda cell: isinstance(cell, str)).any(axis=1)
+    notes = dict.fromkeys(note for note in table["note"][is_refused] if note)
+    return [f"Without a number: {note}." for note in notes]
 
 
 def _layer_rows(config: Config, run: str) -> list[dict[str, Any]]:

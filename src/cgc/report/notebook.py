@@ -4,6 +4,7 @@ A result that is missing is told in a sentence in its place, with the command th
 """
 
 import os
+import re
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -79,6 +80,17 @@ class Notebook:
         except UserError as error:
             return _sentence(error)
 
+    def say(self, make: Callable[[Config], str]) -> Markdown:
+        """Return what the preset's results say.
+
+        Args:
+            make: says it, in sentences.
+        """
+        try:
+            return Markdown(_escaped(make(self.config)))
+        except UserError as error:
+            return _sentence(error)
+
     def table(self, make: Callable[[Config], pd.DataFrame]) -> HTML | Markdown:
         """Return a table of the preset's results, rounded, with headers in words.
 
@@ -111,6 +123,11 @@ def _picture(figure: Figure, alt_text: str) -> Image:
         figure.savefig(picture, format="png", dpi=SCREEN_DPI)
     width = round(SCREEN_SCALE * figure.get_figwidth())
     return Image(picture.getvalue(), width=width, alt=alt_text)
+
+
+def _escaped(text: str) -> str:
+    """Return a text that Markdown shows as it is: names of layers and runs hold underscores."""
+    return re.sub(r"([\\`*_<])", r"\\\1", text)
 
 
 def _sentence(error: UserError) -> Markdown:
