@@ -20,6 +20,7 @@ class FigureInfo(Published):
         alt_text: what one sees, for those who cannot.
         settings: prefix of the settings it is about; None for the analysed run and for all.
         stages: make the artefacts of a run that it shows.
+        shows_seeds: whether it shows the gates of other seeds beside those of the analysed run.
     """
 
     title: str
@@ -27,6 +28,7 @@ class FigureInfo(Published):
     alt_text: str
     settings: str | None = None
     stages: tuple[str, ...] = ()
+    shows_seeds: bool = False
 
 
 FIGURES = {
@@ -71,6 +73,7 @@ FIGURES = {
         "right, diamonds for the median CDNV on a logarithmic axis. Small grey points are other "
         "trainings.",
         stages=("measure_all_gates", "measure_controls"),
+        shows_seeds=True,
     ),
     "fig_cifar10_ablation": FigureInfo(
         "CIFAR-10 ablation",

@@ -13,10 +13,12 @@ class Published:
     Attributes:
         settings: prefix of the settings it is about; None for the analysed run and for all.
         stages: make the artefacts of a run that it shows.
+        shows_seeds: whether it shows the gates of other seeds beside those of the analysed run.
     """
 
     settings: str | None
     stages: tuple[str, ...]
+    shows_seeds: bool
 
     def sources(self, config: Config) -> list[Artefact]:
         """Return the artefacts that must be made for it, without runs left out."""
@@ -34,7 +36,8 @@ class Published:
     def _artefacts(self, config: Config, runs: Iterable[Run]) -> list[Artefact]:
         if self.settings is None:
             keys = {stage: [config.gates.run] for stage in self.stages}
-            keys["measure_all_gates"] = [str(run) for run in config.gate_runs(runs)]
+            if self.shows_seeds:
+                keys["measure_all_gates"] = [str(run) for run in config.gate_runs(runs)]
         else:
             chosen = [str(run) for run in runs if run.setting.startswith(self.settings)]
             keys = dict.fromkeys(self.stages, chosen)

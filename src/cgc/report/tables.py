@@ -28,12 +28,14 @@ class Table(Published):
         caption: what it shows.
         settings: prefix of the settings it is about; None for the analysed run and for all.
         stages: make the artefacts of a run that it shows.
+        shows_seeds: whether it shows the gates of other seeds beside those of the analysed run.
     """
 
     frame: Callable[[Config], pd.DataFrame]
     caption: str
     settings: str | None = None
     stages: tuple[str, ...] = ()
+    shows_seeds: bool = False
 
 
 class ClaimsTable(Table):
@@ -92,6 +94,7 @@ TABLES = {
         "of the same level. The corrected share and the CDNV (small is separate) are without the "
         "bias of few images per class.",
         stages=("measure_all_gates", "measure_controls"),
+        shows_seeds=True,
     ),
     "claims": ClaimsTable(
         _claims,
