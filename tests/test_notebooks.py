@@ -160,6 +160,19 @@ def test_missing_table_is_told_in_a_sentence(checkout: Path) -> None:
     assert told.data.startswith("**The table of preset tiny: not run; make it with")
 
 
+def test_sentence_is_shown_as_it_is(checkout: Path) -> None:
+    said = Notebook("gate_controls").say(lambda config: "share of a_run_b: 5 < 6 * 7")
+    assert said.data == r"share of a\_run\_b: 5 \< 6 \* 7"
+
+
+def test_sentence_on_missing_results_says_how_to_make_them(checkout: Path) -> None:
+    def missing(config: Config) -> str:
+        raise not_run("the controls", "fig_gate_controls", config)
+
+    said = Notebook("gate_controls").say(missing)
+    assert said.data.startswith("**The controls of preset tiny: not run; make it with")
+
+
 # Run by the workflow
 
 

@@ -17,7 +17,7 @@ from cgc.report.table_files import write_table
 from cgc.report.tables import TABLES, tables_of
 
 ROOT = Path(__file__).resolve().parents[2]
-MADE_RUN = "imagenet_default/cgc/seed0"
+MADE_RUN = "cifar10_ablation/cgc/seed0"
 HOSTILE = "<script>document.title = 'broken'</script>"
 
 

@@ -35,17 +35,43 @@ def make_metrics(config: Config, run: str, **scores: Any) -> Artefact:
     return make(config, made, {"metrics.json": json.dumps(metrics | {"device": "cpu"} | scores)})
 
 
-def layer_share(layer: str, share: float, **changes: Any) -> dict[str, Any]:
-    """A row of gate_shares.json."""
-    row = {"layer": layer, "channels_in": 16, "channels_out": 32, "kernel_positions": 9}
-    row |= {"share": share, "low": share - 0.02, "high": share + 0.02, "level": 0.95}
-    row |= {"null_mean": 0.01, "null_low": 0.0, "null_high": 0.05, "num_images": 450}
+def separation(share: float, **changes: Any) -> dict[str, Any]:
+    """What `cgc.gates.shares.measure_separation` returns, with plausible numbers."""
+    row = {"share": share, "low": share - 0.02, "high": share + 0.02, "level": 0.95}
+    row |= {"class_low": share - 0.04, "class_high": share + 0.04}
+    row |= {"corrected_share": share - 0.01, "median_cdnv": 0.5}
+    row |= {"corrected_class_low": share - 0.05, "corrected_class_high": share + 0.03}
+    row |= {"share_other": share, "share_larger": share - 0.01, "share_mean": share + 0.01}
+    row |= {"null_mean": 0.01, "null_low": 0.0, "null_high": 0.05, "null_p": 0.005}
+    row |= {"images_per_class": 43, "images_per_class_median": 45.0, "num_classes": 10}
+    row |= {"num_images": 450, "sampled_classes": 10, "sampled_images": 450, "refused": None}
     return row | changes
 
 
-def make_shares(config: Config, trained: list[dict[str, Any]], untrained: float = 0.0) -> Artefact:
-    """Make the shares of all gated layers of the analysed run."""
+def layer_share(layer: str, share: float, **changes: Any) -> dict[str, Any]:
+    """A row of gate_shares.json."""
+    about = {"layer": layer, "channels_in": 16, "channels_out": 32, "kernel_positions": 9}
+    return about | separation(share, **changes)
+
+
+def control(representation: str, share: float | None, **changes: Any) -> dict[str, Any]:
+    """A row of gate_controls.json, whose statistics are None if the share is."""
+    about = {"representation": representation, "layer": "last", "draw": None}
+    statistics = separation(0.5 if share is None else share)
+    return about | (dict.fromkeys(statistics) if share is None else statistics) | changes
+
+
+def make_shares(
+    config: Config, trained: list[dict[str, Any]], untrained: float = 0.0, run: str | None = None
+) -> Artefact:
+    """Make the shares of all gated layers of a run, the analysed one by default."""
     rows = [row | {"share": untrained} for row in trained]
-    made = provenance.artefact("measure_all_gates", config.gates.run, config.label)
+    made = provenance.artefact("measure_all_gates", run or config.gates.run, config.label)
     shares = json.dumps({"trained": trained, "untrained": rows})
     return make(config, made, {"gate_shares.json": shares})
+
+
+def make_controls(config: Config, rows: list[dict[str, Any]]) -> Artefact:
+    """Make the controls of the analysed run."""
+    made = provenance.artefact("measure_controls", config.gates.run, config.label)
+    return make(config, made, {"gate_controls.json": json.dumps(rows)})

@@ -120,6 +120,6 @@ def test_more_classes_than_fit_are_counted() -> None:
 
 
 def test_matrix_that_was_not_measured_is_named() -> None:
-    told: Any = "the gate distances of imagenet_default/cgc/seed0 of preset tiny: not run; make it"
+    told: Any = "the gate distances of cifar10_ablation/cgc/seed0 of preset tiny: not run; make it"
     with pytest.raises(UserError, match=told):
         gate_explorer_figure(load_config())

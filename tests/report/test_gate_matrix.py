@@ -1,5 +1,6 @@
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,12 @@ from PIL import Image
 
 from cgc.gates import GateDistances
 from cgc.provenance.publication import Origin
-from cgc.report.gate_matrix import gate_matrix_caption, gate_matrix_figure, write_matrix_csv
+from cgc.report.gate_matrix import (
+    corrected_share_and_cdnv,
+    gate_matrix_caption,
+    gate_matrix_figure,
+    write_matrix_csv,
+)
 from cgc.report.style import DIVERGING_COLOURS, FigureMetadata, save_figure
 
 METADATA = FigureMetadata(
@@ -29,7 +35,8 @@ def make_difference(M: int, scale: float = 1.0) -> NDArray[np.float64]:
 
 def draw(M: int, scale: float = 1.0, caption: str = "A caption.") -> Figure:
     names = [f"name {i}" for i in range(M)]
-    return gate_matrix_figure(make_difference(M, scale), names, share=0.93991, caption=caption)
+    shares = {"share": 0.93991, "corrected_share": 0.8765}
+    return gate_matrix_figure(make_difference(M, scale), names, **shares, caption=caption)
 
 
 def matrix_axes(figure: Figure) -> Axes:
@@ -44,9 +51,46 @@ def tick_names(figure: Figure) -> list[str]:
     return [label.get_text() for label in matrix_axes(figure).get_yticklabels()]
 
 
-def test_title_carries_the_share() -> None:
+def draw_values(difference: Any, caption: str = "A caption.", **shares: Any) -> Figure:
+    names = [f"name {i}" for i in range(len(difference))]
+    shares = {"share": 1.0, "corrected_share": 1.0} | shares
+    return gate_matrix_figure(difference, names, caption=caption, **shares)
+
+
+def test_title_carries_the_share_and_the_corrected_one() -> None:
     title = matrix_axes(draw(3)).get_title()
-    assert title == "inter > intra in 93.99 % of ordered class pairs"
+    assert title == "inter > intra in 93.99 % of ordered class pairs, corrected 87.65 %"
+
+
+def test_title_says_that_there_is_no_corrected_share() -> None:
+    title = matrix_axes(draw_values(np.zeros((3, 3)), corrected_share=None)).get_title()
+    assert title.endswith(", corrected not measured")
+
+
+def test_title_fits_the_figure() -> None:
+    figure = draw_values(make_difference(3))
+    figure.draw_without_rendering()
+    extent = matrix_axes(figure).title.get_window_extent()
+    assert 0 <= extent.x0 < extent.x1 <= figure.bbox.width
+
+
+@pytest.mark.parametrize(
+    ("counts", "variance", "expected"),
+    [([5, 5], 1.0, (1, 2.5 / 7)), ([5, 1], 1.0, (None, None)), ([5, 5], 0.0, (0, None))],
+)
+def test_corrected_quantities_that_images_do_not_allow_are_none(
+    counts: list[int], variance: float, expected: tuple[float | None, float | None]
+) -> None:
+    between = 2.0 if variance else 0.0
+    inter = between * (1 - torch.eye(2, dtype=torch.float64))
+    squares = torch.full((2,), variance, dtype=torch.float64)
+    distances = GateDistances(inter, squares.sqrt(), torch.tensor(counts), squares)
+    assert corrected_share_and_cdnv(distances) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("value", [-0.04, -0.0])
+def test_cell_that_rounds_to_zero_has_no_sign(value: float) -> None:
+    assert cell_texts(draw_values([[0, value], [1.0, 0]])) == ["0.0", "1.0"]
 
 
 def test_colours_are_centred_on_zero() -> None:
@@ -90,7 +134,7 @@ def test_many_classes_are_counted_instead_of_named() -> None:
 
 def test_long_class_names_are_cut() -> None:
     figure = gate_matrix_figure(
-        make_difference(2), ["$x_y$" + "z" * 30, "b"], share=1, caption="A caption."
+        make_difference(2), ["$x_y$" + "z" * 30, "b"], share=1, corrected_share=1, caption=""
     )
     assert tick_names(figure) == ["$x_y$" + "z" * 14 + "…", "b"]
 
@@ -104,7 +148,7 @@ def test_dots_mark_the_pairs_that_are_not_separated() -> None:
 
 
 def test_dead_gates_can_be_drawn() -> None:
-    figure = gate_matrix_figure(np.zeros((3, 3)), "abc", share=0, caption="A caption.")
+    figure = draw_values(np.zeros((3, 3)), share=0)
     assert cell_texts(figure) == ["0.0"] * 6
 
 
@@ -124,7 +168,15 @@ def test_caption_says_that_a_preset_is_not_the_papers() -> None:
 
 def test_caption_names_preset_layer_and_numbers() -> None:
     caption = gate_matrix_caption(preset="tiny", network="a net", layer="conv2", counts=[2, 3])
-    assert "layer conv2 of a net: 2 classes, 5 validation images, preset tiny." in caption
+    assert (
+        "layer conv2 of a net: 2 classes, 5 validation images, 2 to 3 of each class, preset tiny."
+        in caption
+    )
+
+
+def test_caption_says_how_many_images_classes_have_that_are_equally_large() -> None:
+    caption = gate_matrix_caption(preset="tiny", network="a net", layer="conv2", counts=[4, 4])
+    assert "8 validation images, 4 of each class" in caption
 
 
 def test_caption_counts_the_classes_of_one_image() -> None:

@@ -1,5 +1,6 @@
 from typing import Any
 
+import numpy as np
 import pytest
 from fake_runs import layer_share, make_shares
 from matplotlib.figure import Figure
@@ -9,6 +10,7 @@ from cgc.errors import UserError
 from cgc.report.gate_shares_figure import gate_shares_figure
 
 pytestmark = pytest.mark.usefixtures("empty_checkout")
+TRAINED = "trained, share as in the paper"
 
 
 @pytest.fixture
@@ -16,7 +18,8 @@ def figure() -> Figure:
     config = load_config()
     layers = [
         layer_share("first", 0.7, null_low=0.02, null_high=0.06),
-        layer_share("last", 0.95, low=0.9, high=0.99, null_low=0.0, null_high=0.04),
+        layer_share("last", 0.95, low=0.9, high=0.99, null_low=0.0, null_high=0.04)
+        | {"corrected_share": 0.93},
     ]
     make_shares(config, layers, untrained=0.25)
     return gate_shares_figure(config)
@@ -28,13 +31,13 @@ def series(figure: Figure) -> dict[str, Any]:
 
 
 def test_points_are_the_shares_in_percent(figure: Figure) -> None:
-    points = series(figure)["trained"].lines[0]
+    points = series(figure)[TRAINED].lines[0]
     assert list(points.get_xdata()) == [1, 2]
     assert list(points.get_ydata()) == pytest.approx([70, 95])
 
 
 def test_error_bars_are_the_bootstrap_interval(figure: Figure) -> None:
-    ends = [path.vertices[:, 1] for path in series(figure)["trained"].lines[2][0].get_paths()]
+    ends = [path.vertices[:, 1] for path in series(figure)[TRAINED].lines[2][0].get_paths()]
     assert list(ends[1]) == pytest.approx([90, 99])
 
 
@@ -42,6 +45,30 @@ def test_band_is_that_of_shuffled_labels(figure: Figure) -> None:
     (path,) = series(figure)["shuffled labels, band"].get_paths()
     last = path.vertices[path.vertices[:, 0] == 2][:, 1]
     assert (last.min(), last.max()) == pytest.approx((0, 4))
+
+
+def test_rings_are_the_corrected_shares(figure: Figure) -> None:
+    rings = series(figure)["trained, corrected share"]
+    assert list(rings.get_ydata()) == pytest.approx([69, 93])
+    assert rings.get_markerfacecolor() == "none"
+
+
+def test_images_are_counted_in_the_caption(figure: Figure) -> None:
+    caption = " ".join(figure.texts[0].get_text().split())
+    assert "450 images, 43 or more (median 45) of each class" in caption
+    assert "Without a number" not in caption
+
+
+def test_numbers_that_few_images_do_not_allow_are_left_out_with_the_reason() -> None:
+    config = load_config()
+    names = ("low", "high", "null_mean", "null_low", "null_high", "corrected_share")
+    few = layer_share("last", 0.95, **dict.fromkeys(names), refused="1 image in a class")
+    make_shares(config, [layer_share("first", 0.7), few])
+    figure = gate_shares_figure(config)
+    points = series(figure)[TRAINED].lines[0]
+    assert list(points.get_ydata()) == pytest.approx([70, 95])
+    assert np.isnan(series(figure)["trained, corrected share"].get_ydata()[1])
+    assert "Without a number: 1 image in a class." in " ".join(figure.texts[0].get_text().split())
 
 
 def test_untrained_network_is_shown(figure: Figure) -> None:

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 import torch
-from fake_runs import layer_share, make, make_metrics, make_shares
-from IPython.display import HTML, Image
+from fake_runs import control, layer_share, make, make_controls, make_metrics, make_shares
+from IPython.display import HTML, Image, Markdown
 
 from cgc import provenance
 from cgc.config import Config, load_config
@@ -27,6 +27,8 @@ def make_results(config: Config) -> None:
         make(config, trained, {"history.csv": HISTORY, "run.json": '{"device": "cpu"}'})
         make_metrics(config, run, top1_percent_by_num_frames={"1": 20.0, "8": 80.0})
     make_shares(config, [layer_share("first", 0.7), layer_share("last", 0.9)])
+    names = ("kernels", "pixels", "pooled_context", "features", "plain_features", "redrawn_gates")
+    make_controls(config, [control(name, 0.9) for name in names])
     made = make(config, provenance.artefact("measure_gates", config.gates.run, config.label))
     inter = torch.tensor([[0, 3, 4], [3, 0, 1], [4, 1, 0]], dtype=torch.float64)
     one_M = torch.ones(3, dtype=torch.float64)
@@ -45,7 +47,7 @@ def test_notebook_shows_figures_and_tables_of_results(
     class Recorded(Notebook):
         def __getattribute__(self, name: str) -> Any:
             found = super().__getattribute__(name)
-            if name not in ("publish", "show", "table"):
+            if name not in ("publish", "show", "table", "say"):
                 return found
             return lambda *given, **named: shown.append(made := found(*given, **named)) or made
 
@@ -53,7 +55,9 @@ def test_notebook_shows_figures_and_tables_of_results(
     source = NOTEBOOKS / f"{name.removeprefix('fig_')}.py"
     exec(compile(source.read_text(), name, "exec"), {})
     assert len(shown) >= 2
-    assert all(isinstance(each, Image | HTML) for each in shown)
+    assert all(isinstance(each, Image | HTML | Markdown) for each in shown)
+    said = [each.data for each in shown if isinstance(each, Markdown)]
+    assert [text for text in said if "not run; make it with" in text] == []
     assert all(each.alt for each in shown if isinstance(each, Image))
 
 

@@ -88,5 +88,5 @@ def test_panel_without_any_run_says_so() -> None:
 
 
 def test_preset_without_clips_is_refused() -> None:
-    with pytest.raises(UserError, match=r"preset tiny has no setting p3d_a_video"):
+    with pytest.raises(UserError, match=r"preset tiny-changed has no setting p3d_a_video"):
         p3d_figure(load_config(overrides={"settings": {"p3d_a_video": None}}))

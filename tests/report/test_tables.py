@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from fake_runs import layer_share, make_metrics, make_shares
+from fake_runs import control, layer_share, make_controls, make_metrics, make_shares
 
 from cgc.config import Config, Variant, load_config
 from cgc.errors import UserError
@@ -14,12 +14,13 @@ from cgc.report.accuracy_tables import (
     describe_variant,
     video_table,
 )
-from cgc.report.layer_tables import gates_table, p3d_architecture_table
+from cgc.report.layer_tables import gates_table, layers_of, p3d_architecture_table
 from cgc.report.settings_table import settings_table
 from cgc.report.tables import TABLES, table_caption, tables_of
 
 pytestmark = pytest.mark.usefixtures("empty_checkout")
 DEFAULT = "imagenet_default/cgc/seed0"
+ANALYSED = "cifar10_ablation/cgc/seed0"
 
 
 def changed(setting: str, **train: object) -> Config:
@@ -132,7 +133,8 @@ def test_sources_are_the_asked_for_runs_of_the_table_alone() -> None:
     sources = {name: [str(made) for made in TABLES[name].sources(narrowed)] for name in TABLES}
     runs = [f"evaluate_model:cifar10_ablation/{v}/seed0" for v in ("plain", "cgc")]
     assert sources["table_cifar10_ablation"] == runs
-    assert sources["table_gates"] == [f"measure_all_gates:{DEFAULT}"]
+    measured = [f"measure_all_gates:{run}" for run in load_config().gate_runs()]
+    assert sources["table_gates"] == [*measured, f"measure_controls:{ANALYSED}"]
     assert sources["table_settings"] == sources["table_p3d_architecture"] == []
 
 
@@ -173,7 +175,7 @@ def test_settings_are_those_of_the_configuration() -> None:
     config = changed("imagenet_advanced", mixup_alpha=0.7)
     assert cell(config, "train.mixup_alpha", "imagenet_advanced") == 0.7
     assert cell(config, "train.mixup_alpha", "imagenet_default") is None
-    assert cell(config, "train.schedule.milestones", "cifar10_ablation") == "3, 4"
+    assert cell(config, "train.schedule.milestones", "cifar10_ablation") == "4, 5"
 
 
 def test_settings_say_what_a_variant_changes() -> None:
@@ -210,21 +212,40 @@ def test_architecture_leaves_out_pointwise_convolutions() -> None:
 def test_gates_are_shares_in_percent_by_depth() -> None:
     config = load_config()
     make_shares(config, [layer_share("conv1", 0.5), layer_share("conv2", 0.75)], untrained=0.25)
-    table = gates_table(config)
+    table = layers_of(gates_table(config))
     assert table["depth"].tolist() == [1, 2]
     assert table["layer"].tolist() == ["conv1", "conv2"]
     last = table.loc[1]
     assert (last["share_percent"], last["untrained_share_percent"]) == (75, 25)
     assert (last["share_low_percent"], last["share_high_percent"]) == pytest.approx((73, 77))
     assert (last["shuffled_share_percent"], last["level_percent"]) == (1, 95)
-    assert (last["num_images"], last["run"], last["n"]) == (450, DEFAULT, 1)
+    assert (last["num_images"], last["run"], last["n"]) == (450, ANALYSED, 1)
     assert (last["device"], last["preset"]) == ("Test GPU", "tiny")
 
 
 def test_gates_without_a_run_are_said_to_be_not_run() -> None:
-    (row,) = gates_table(load_config()).to_dict("records")
-    assert row["share_percent"] == row["layer"] == row["device"] == "not run"
-    assert (row["n"], row["run"]) == (0, DEFAULT)
+    rows = gates_table(load_config()).to_dict("records")
+    assert {row[name] for row in rows for name in ("share_percent", "device")} == {"not run"}
+    found = [(row["representation"], row["run"], row["n"]) for row in rows]
+    others = [("kernels", ANALYSED.replace("seed0", seed), 0) for seed in ("seed1", "seed2")]
+    assert found == [("kernels", ANALYSED, 0), ("controls", ANALYSED, 0), *others]
+
+
+def test_gates_are_followed_by_controls_and_by_the_last_layer_of_other_seeds() -> None:
+    config = load_config()
+    make_shares(config, [layer_share("conv1", 0.5), layer_share("conv2", 0.75)])
+    refused = control("features", None, refused="x")
+    make_controls(config, [control("kernels", 0.75), control("pixels", 0.4), refused])
+    other = layer_share("conv2", 0.65, corrected_share=None, refused="1 image")
+    other_run = ANALYSED.replace("seed0", "seed1")
+    make_shares(config, [layer_share("conv1", 0.2), other], run=other_run)
+    table = gates_table(config)
+    kernels = ["kernels", "kernels"]
+    assert table["representation"].tolist() == [*kernels, "pixels", "features", *kernels]
+    assert table["share_percent"].tolist() == [50, 75, 40, "not run", 65, "not run"]
+    corrected = pytest.approx(39), "not run", "not measured"
+    assert tuple(table["corrected_share_percent"][2:5]) == corrected
+    assert table["note"].tolist()[2:5] == [None, "x", "1 image"]
 
 
 def test_caption_has_the_commit_and_date_of_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:

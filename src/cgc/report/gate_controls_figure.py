@@ -21,7 +21,7 @@ REPRESENTATIONS = {
     "kernels": "modulated kernels",
     "redrawn_gates": "redrawn gates",
     "pooled_context": "pooled context",
-    "features": "features (layer input)",
+    "features": "features\n(layer input)",
     "plain_features": "features of the\nplain network",
     "pixels": "pixels",
 }
@@ -65,9 +65,12 @@ def compared_rows(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def compared_table(config: Config) -> pd.DataFrame:
-    """Return the numbers of the figure, and those of the network before training."""
+    """Return the points of the figure, and those of the network before training."""
     table = compared_rows(gates_table(config))
-    return table[["representation", "layer", *SHOWN, "images_per_class", "n", "run"]]
+    words = {name: " ".join(word.split()) for name, word in REPRESENTATIONS.items()}
+    table["representation"] = table["representation"].replace(words)
+    columns = ["representation", "share_percent", "corrected_share_percent", "median_cdnv", "run"]
+    return table[columns].replace({"untrained": "kernels before training"})
 
 
 def _about(table: pd.DataFrame) -> list[str]:

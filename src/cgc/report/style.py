@@ -134,8 +134,14 @@ def save_figure(figure: Figure, path: str | Path, metadata: FigureMetadata) -> l
 
 
 def _settle_layout(figure: Figure) -> None:
-    """Freeze the layout after two passes: axes of fixed aspect need both, saving makes only one."""
+    """Freeze the layout after two passes: axes of fixed aspect need both, saving makes only one.
+
+    Widths of letters depend on the resolution, so that it is that of the PNG.
+    """
+    dpi = figure.dpi
+    figure.set_dpi(PNG_DPI)
     with print_style():
         for _ in range(2):
             figure.draw_without_rendering()
+    figure.set_dpi(dpi)
     figure.set_layout_engine("none")

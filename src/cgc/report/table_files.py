@@ -19,6 +19,7 @@ LONGEST_LINE = 40  # characters of a LaTeX cell that is not broken into lines
 
 # Words of column names as readers know them; a header is made of them.
 WORDS = {
+    "cdnv": "CDNV",
     "cgc": "CGC",
     "cifar10": "CIFAR-10",
     "id": "claim",
@@ -88,7 +89,7 @@ def _shown(value: Any, column: str) -> str:
         return f"{value / 1e6:,.1f}"
     if "percent" in column:
         return f"{value:.2f}"
-    if "loss" in column:
+    if "loss" in column or "cdnv" in column:
         return f"{value:.3f}"
     return f"{value:,}" if isinstance(value, int) else f"{value:g}"
 
