@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cgc import __version__
-from cgc.cli import archive, artefacts, doctor, publish, steps
+from cgc.cli import archive, artefacts, doctor, publish, reference, steps
 from cgc.cli.completion import complete_in_bash, is_asked_by_bash
 from cgc.errors import UserError
 
@@ -17,6 +17,7 @@ PANELS = {
     "Steps that make artefacts (the workflow calls them)": steps.ALL,
     "Figures and tables (the workflow calls them)": publish.ALL,
     "Artefacts: what there is, and whether it is sound": (*artefacts.ALL, *archive.ALL),
+    "Reference results": reference.ALL,
     "This machine": doctor.ALL,
 }
 

@@ -39,6 +39,13 @@ def spec_names(ctx: typer.Context, incomplete: str) -> list[str]:
     return ["publication", *artefact_names(ctx, incomplete)]
 
 
+def reference_names(incomplete: str) -> list[str]:
+    """Return the presets that have reference results."""
+    from cgc.reference import references
+
+    return references()
+
+
 def table_names(incomplete: str) -> list[str]:
     """Return the tables that there are."""
     from cgc.report.tables import TABLES

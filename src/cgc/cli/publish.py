@@ -9,12 +9,14 @@ from typing import Annotated
 import typer
 
 from cgc.cli.completion import notebook_names, table_names
+from cgc.config import Config
 from cgc.errors import UserError
 from cgc.files import whole_file
 from cgc.paths import NOTEBOOKS, RESULTS
-from cgc.provenance import artefact, read_publication
+from cgc.provenance import Artefact, artefact, read_publication
 from cgc.provenance.publication import origin, publish_record
 
+FIG1 = "fig1_gate_matrix"
 Publication = Annotated[Path, typer.Argument(help="which preset; `cgc spec publication` writes it")]
 
 
@@ -23,6 +25,13 @@ def plot_gate_matrix(publication: Publication) -> None:
 
     Example: cgc plot-gate-matrix $(cgc spec publication)
     """
+    config = read_publication(publication)
+    files, made = draw_gate_matrix(config, RESULTS)
+    publish_record(config, FIG1, files, [made])
+
+
+def draw_gate_matrix(config: Config, folder: Path) -> tuple[list[Path], Artefact]:
+    """Write Fig. 1 and its numbers into a folder; return the files, and what they are made from."""
     from cgc.gates.measured import load_measured
     from cgc.report.gate_matrix import (
         corrected_share_and_cdnv,
@@ -33,12 +42,11 @@ def plot_gate_matrix(publication: Publication) -> None:
     )
     from cgc.report.style import FigureMetadata, save_figure
 
-    config = read_publication(publication)
     made = artefact("measure_gates", config.gates.run, config.label)
     measured = load_measured(made.folder / "gate_distances.safetensors")
     distances, classes = measured.distances, measured.classes
     caption = gate_matrix_caption(
-        preset=config.label,
+        preset=config.name,
         network=f"{config.gates.run} ({config.description})",
         layer=measured.layer,
         counts=distances.counts,
@@ -51,16 +59,15 @@ def plot_gate_matrix(publication: Publication) -> None:
         corrected_share=corrected_share,
         caption=caption,
     )
-    name = "fig1_gate_matrix"
-    metadata = FigureMetadata("Gate matrix", config.label, origin(config, [made]))
-    files = save_figure(figure, RESULTS / name, metadata)
-    write_matrix_csv(RESULTS / f"{name}.csv", distances, classes)
-    publish_record(config, name, [*files, RESULTS / f"{name}.csv"], [made])
+    metadata = FigureMetadata("Gate matrix", config.name, origin(config, [made]))
+    files = [*save_figure(figure, folder / FIG1, metadata), folder / f"{FIG1}.csv"]
+    write_matrix_csv(folder / f"{FIG1}.csv", distances, classes)
     print(
-        f"Fig. 1 (preset {config.label}, layer {measured.layer}): inter > intra in "
+        f"Fig. 1 (preset {config.name}, layer {measured.layer}): inter > intra in "
         f"{100 * distances.share:.2f} % of {len(classes) * (len(classes) - 1)} ordered class "
         f"pairs; corrected {in_words(corrected_share, percent=True)}, CDNV {in_words(cdnv)}"
     )
+    return files, made
 
 
 def make_table(

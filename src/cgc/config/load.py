@@ -54,6 +54,21 @@ def check_config(content: Mapping[str, Any]) -> Config:
     return config
 
 
+def load_preset(preset: str) -> Config:
+    """Return a preset as its own file says it.
+
+    Raises:
+        UserError: no file defines it.
+    """
+    own = _file_of(preset)
+    if own is None:
+        known = [
+            read_yaml(file)["preset"] for file in (DEFAULT_FILE, *sorted(PRESETS.glob("*.yaml")))
+        ]
+        raise UserError(f"there is no preset {preset}: choose one of {', '.join(known)}")
+    return load_config([] if own == DEFAULT_FILE else [own])
+
+
 def _file_of(preset: str) -> Path | None:
     """Return the file that defines a preset; None where the name is not one of ours."""
     files = (DEFAULT_FILE, PRESETS / f"{preset}.yaml")

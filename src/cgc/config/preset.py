@@ -10,6 +10,7 @@ from cgc.config.datasets import WHERE_DATA_LIES, Dataset
 from cgc.config.section import PositiveInt, Section
 from cgc.config.settings import Setting, Train, Variant
 from cgc.errors import UserError
+from cgc.paths import REFERENCE
 
 SEEDS_OF_A_SPREAD = 3  # trainings below which a spread over seeds is not shown
 
@@ -82,17 +83,39 @@ class Config(Section):
     gates: Gates
     execution: Execution = Execution()
     _is_changed: bool = PrivateAttr(False)  # from what the preset's file says; see `load`
+    _is_reference: bool = PrivateAttr(False)  # see `as_reference`
 
     @property
     def label(self) -> str:
-        """The preset's name in paths and captions.
+        """The preset's name in paths.
 
         A preset's name is a promise: one that was shortened, or whose settings differ from those of
         its file, has another label.
         """
+        if self._is_reference:
+            return f"{REFERENCE}/{self.preset}"
         if self.max_images or self.max_epochs:
             return f"{self.preset}-short"
         return f"{self.preset}-changed" if self._is_changed else self.preset
+
+    @property
+    def name(self) -> str:
+        """The preset's name in captions and tables, which say in words what is a reference."""
+        return self.preset if self._is_reference else self.label
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether results are those kept in results/reference, which never go stale."""
+        return self._is_reference
+
+    def as_reference(self) -> "Config":
+        """Return the preset, whole, with its reference results in place of those of this machine.
+
+        Every path, table and figure is then that of `results/reference/<preset>`.
+        """
+        reference = self.model_copy(update={"only_variants": None, "only_seeds": None})
+        reference._is_reference = True
+        return reference
 
     def defining(self) -> dict[str, Any]:
         """Return the settings that every result depends on: what the preset's name stands for."""

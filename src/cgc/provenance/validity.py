@@ -18,6 +18,9 @@ def why_stale(made: Artefact, config: Config) -> list[str]:
     Raises:
         UserError: a provenance file is damaged.
     """
+    if config.is_reference:  # the record of a commit: no recipe of today is compared with it
+        absent = [path.name for path in made.paths() if not path.exists()]
+        return [f"missing {', '.join(absent)}"] if absent else []
     recorded = read_provenance(made.provenance)
     wanted = recipe(made.stage, made.key, config)
     missing = [name for name in made.files if not (made.folder / name).exists()]

@@ -126,7 +126,7 @@ def check_claims(config: Config) -> pd.DataFrame:
     rows = []
     for claim in load_claims():
         finding = CHECKS[claim.check](Subject(config, paper, claim.setting, claim.paper_value))
-        found = finding or Finding(NOT_RUN, config.label, NOT_RUN)
+        found = finding or Finding(NOT_RUN, config.name, NOT_RUN)
         rows.append(
             {
                 "id": claim.id,

@@ -85,7 +85,7 @@ def _measured(config: Config) -> MeasuredGates | None:
 def _found(config: Config, value: float | str, holds: bool | None = None) -> Finding:
     """Return a finding on the analysed run, which is named where it is not one of ImageNet's."""
     run = config.gates.run
-    preset = config.label if run.startswith("imagenet") else f"{config.label} ({run})"
+    preset = config.name if run.startswith("imagenet") else f"{config.name} ({run})"
     return Finding(value, preset, trained_on(config, run), holds, evidence="run")
 
 

@@ -37,7 +37,7 @@ class FinishedRun:
 
 def finished_runs(config: Config, setting: str) -> list[FinishedRun]:
     """Return the finished runs of a setting, if the preset is the paper's, that left a record."""
-    if config.label != PAPER:
+    if config.name != PAPER:
         return []
     found = []
     for run in config.all_runs():

@@ -90,7 +90,7 @@ def not_run(what: str, figure: str, config: Config) -> UserError:
     preset = Path(f"config/presets/{config.preset}.yaml")
     chosen = "" if config.preset == _NO_PRESET_FILE else f" --configfile {preset}"
     command = f"snakemake --cores 2 results/{figure}.pdf{chosen}"
-    return UserError(f"{what} of preset {config.label}: {NOT_RUN}; make it with `{command}`")
+    return UserError(f"{what} of preset {config.name}: {NOT_RUN}; make it with `{command}`")
 
 
 def say_not_run(axes: Axes) -> None:

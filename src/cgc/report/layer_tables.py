@@ -115,8 +115,8 @@ def _measured(config: Config, stage: str, file: str, run: str) -> tuple[Any, dic
     """Return what a stage measured for a run, None if it is not valid, and what it was made on."""
     made = valid_artefact(stage, run, config)
     if made is None:
-        return None, {"n": 0, "device": NOT_RUN, "preset": config.label}
-    about = {"n": 1, "device": trained_on(config, run), "preset": config.label}
+        return None, {"n": 0, "device": NOT_RUN, "preset": config.name}
+    about = {"n": 1, "device": trained_on(config, run), "preset": config.name}
     return read_json(made.folder / file, made_by=stage), about
 
 

@@ -46,5 +46,6 @@ class Published:
 
 def preset_sentences(config: Config) -> str:
     """Say which preset the numbers are of, and that it is not the paper's unless it is."""
-    sentence = f"Preset {config.label}: {config.description}."
-    return sentence + ("" if config.label == "paper" else " This is not the paper's setting.")
+    preset = "Reference results of preset" if config.is_reference else "Preset"
+    sentence = f"{preset} {config.name}: {config.description}."
+    return sentence + ("" if config.name == "paper" else " This is not the paper's setting.")

@@ -2,7 +2,7 @@
 
 A run counts only while its artefact is there and would be made the same way today
 (`provenance.why_stale`): a stale number is that of another configuration or of other code, so its
-cell says `not run`, as one without a file does.
+cell says `not run`, as one without a file does. What a reference holds is valid as it is.
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ def settings_called(prefix: str, config: Config) -> list[str]:
     names = [name for name in config.settings if name.startswith(prefix)]
     if not names:
         raise UserError(
-            f"preset {config.label} has no setting {prefix}..., only {', '.join(config.settings)}: "
+            f"preset {config.name} has no setting {prefix}..., only {', '.join(config.settings)}: "
             "choose a preset that has one, or another table"
         )
     return names
@@ -61,7 +61,7 @@ def summary(config: Config, setting: str, variant: str, scores: Sequence[str]) -
     return columns | {
         "n": len(measured),
         "device": ", ".join(devices) or NOT_RUN,
-        "preset": config.label,
+        "preset": config.name,
     }
 
 

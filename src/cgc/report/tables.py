@@ -43,7 +43,7 @@ class ClaimsTable(Table):
 
     def shown(self, config: Config) -> list[Artefact]:
         """Return the artefacts whose numbers or records it shows."""
-        runs = config.all_runs() if config.label == "paper" else []
+        runs = config.all_runs() if config.name == "paper" else []
         keys = [str(run) for run in runs if run.setting != VIDEO]
         evaluated = [valid_artefact("evaluate_model", key, config) for key in keys]
         return [*super().shown(config), *filter(None, evaluated)]

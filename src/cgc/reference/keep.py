@@ -1,0 +1,115 @@
+"""Keeping a preset's small results as its reference."""
+
+import shutil
+from pathlib import Path
+
+from cgc.config import Config
+from cgc.errors import UserError
+from cgc.files import json_text, whole_file, write_json
+from cgc.paths import reference_dir
+from cgc.provenance import Artefact, artefact, artefacts, file_hash, why_stale
+from cgc.provenance.job import environment, recorded
+from cgc.provenance.publication import with_upstream
+from cgc.provenance.recipes import settings
+from cgc.reference.kept import RECORD, SCHEMA, files_below
+
+LARGEST_BYTES = 1_000_000  # of a file in git
+# What is kept of an artefact beside its provenance; of those that are not named, nothing else.
+UPSTREAM = {"prepare_data": ("dataset.json",), "train_model": ("history.csv", "run.json")}
+RESULTS = ("evaluate_model", "measure_gates", "measure_all_gates", "measure_controls")
+
+
+def keep_runs(config: Config) -> Config:
+    """Copy the valid small results of a preset, in place of what was kept before.
+
+    Their provenance files name the reference as the place of the artefacts, and are else as they
+    were. Runs without valid results are left out.
+
+    Args:
+        config: of the preset.
+
+    Returns:
+        the same preset with its results read from the copy, to make tables and figures of.
+
+    Raises:
+        UserError: the preset was shortened or changed, has no valid results, or a file is not the
+            one that was recorded, or too large for git.
+    """
+    if config.label != config.preset:
+        raise UserError(
+            f"a reference is of a whole preset, as its file says it: got {config.label}, leave out "
+            "what shortens or changes it"
+        )
+    reference = config.as_reference()
+    contents = _contents(config, reference)
+    folder = reference_dir(config.preset)
+    if folder.exists():
+        shutil.rmtree(folder)
+    for target, content in contents.items():
+        with whole_file(target) as temporary:
+            temporary.write_bytes(content)
+    return reference
+
+
+def seal(reference: Config) -> Path:
+    """Write the record of a reference; call it when all its tables and figures are there.
+
+    Raises:
+        UserError: a file is too large for git.
+    """
+    folder = reference_dir(reference.preset)
+    files = files_below(folder)
+    for path in files.values():
+        _check_size(path)
+    content = {
+        "schema": SCHEMA,
+        "preset": reference.preset,
+        "config": settings(reference),
+        "made": environment(),
+        "files": {name: file_hash(path) for name, path in files.items()},
+    }
+    write_json(folder / RECORD, content)
+    return folder / RECORD
+
+
+def _contents(config: Config, reference: Config) -> dict[Path, bytes]:
+    """Return what is kept, by where it goes."""
+    whole = config.model_copy(update={"only_variants": None, "only_seeds": None})
+    valid = [
+        made for made in artefacts(whole) if made.stage in RESULTS and not why_stale(made, whole)
+    ]
+    if not valid:
+        raise UserError(
+            f"preset {config.name} has no valid results to keep: run it, `cgc status` says what is "
+            "stale or missing"
+        )
+    contents: dict[Path, bytes] = {}
+    for made in with_upstream(valid):
+        target = artefact(made.stage, made.key, reference.label)
+        record = recorded(made) | {"preset": reference.label}
+        contents[target.provenance] = json_text(record).encode()
+        names = made.files if made.stage in RESULTS else UPSTREAM.get(made.stage, ())
+        for name in names:
+            if (made.folder / name).exists():  # of what is upstream, a clone may have less
+                contents[target.folder / name] = _content(made, name)
+    return contents
+
+
+def _content(made: Artefact, name: str) -> bytes:
+    path = made.folder / name
+    _check_size(path)
+    if file_hash(path) != recorded(made)["files"][name]:
+        raise UserError(
+            f"{path} is not the file that {made.provenance} records: restore it (`dvc checkout`, "
+            "`git`), or make it again"
+        )
+    return path.read_bytes()
+
+
+def _check_size(path: Path) -> None:
+    size = path.stat().st_size
+    if size > LARGEST_BYTES:
+        raise UserError(
+            f"{path} has {size / 1e6:.1f} MB, and a reference keeps files up to "
+            f"{LARGEST_BYTES / 1e6:g} MB: keep the reference of a preset with fewer classes"
+        )
