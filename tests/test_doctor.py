@@ -166,7 +166,10 @@ def test_folder_that_may_not_be_read_is_a_finding(folder, monkeypatch):
 
 def test_summary_of_a_preset_is_one_line_with_what_is_blocked(folder):
     found = data.summary(load_config([PAPER]))
-    assert "cifar10 missing at data/raw/cifar10 -> blocks 24 runs, fig_cifar10" in found.found
+    blocked = (
+        "cifar10 missing at data/raw/cifar10 -> blocks 24 runs, fig_gate_controls, fig_cifar10"
+    )
+    assert blocked in found.found  # its seeds are shown with the controls
     assert "\n" not in found.found + found.remedy
 
 

@@ -21,6 +21,7 @@ from cgc.report import claims
 from cgc.report.claims import check_claims, load_claims
 from cgc.report.findings import SETTINGS, Finding
 from cgc.report.tables import TABLES
+from cgc.train.snapshots import join_snapshots
 
 pytestmark = pytest.mark.usefixtures("empty_checkout")
 PAPER_LAYER, TINY_LAYER = "layer4.2.conv2", "layer3.0.conv2"
@@ -96,7 +97,8 @@ def test_share_of_a_smaller_preset_is_shown_and_not_compared() -> None:
     finding, verdict = judge("gate-share", config)
     assert isinstance(finding, Finding)
     assert finding.value == pytest.approx(100 * 4 / 6)
-    assert (verdict, finding.preset, finding.device) == ("not comparable", "tiny", "Test GPU")
+    preset = "tiny (cifar10_ablation/cgc/seed0)"
+    assert (verdict, finding.preset, finding.device) == ("not comparable", preset, "Test GPU")
 
 
 @pytest.mark.parametrize(("intra", "verdict"), [(0.1, "reproduced"), (0.5, "not reproduced")])
@@ -148,8 +150,9 @@ def test_steps_record_and_measure_the_last_layer() -> None:
     run = config.gates.run
     steps.prepare_data(spec(config, "prepare_data", "digits"))
     trained = job.start(spec(config, "train_model", run), "train_model")
-    network = Architecture("resnet11", 10, "cgc")
+    network = Architecture("cifar_resnet8", 10, "cgc")
     save_model(trained.output("model.safetensors"), network.build(), network)
+    join_snapshots(trained.made.folder, [], trained.output("snapshots.safetensors"))
     trained.output("history.csv").write_text("epoch\n")
     trained.output("run.json").write_text('{"device": "Test GPU"}')
     trained.finish()

@@ -90,7 +90,7 @@ def test_policy_stops_a_request_all_the_same(page: Page) -> None:
 
 def test_every_image_is_decoded(page: Page) -> None:
     widths = page.evaluate("[...document.images].map(each => each.complete && each.naturalWidth)")
-    assert len(widths) == 7
+    assert len(widths) == 8
     assert min(widths) > 1
 
 
