@@ -239,13 +239,25 @@ def test_numbers_of_the_readme_are_those_of_the_committed_runs() -> None:
 
 
 def test_line_to_expect_is_that_of_the_committed_run() -> None:
-    shares = json.loads((RUNS / "imagenet_default/cgc/seed0/gate_shares.json").read_text())
-    last = shares["trained"][-1]
+    shares = json.loads((RUNS / load_config().gates.run / "gate_shares.json").read_text())
+    *_, last = layers = shares["trained"]
+    share, corrected = (f"{100 * last[name]:.2f} %" for name in ("share", "corrected_share"))
     expected = (
-        f"Fig. 1 (preset tiny, layer {last['layer']}): inter > intra in "
-        f"{100 * last['share']:.2f} % of 90 ordered class pairs"
+        f"Fig. 1 (preset tiny, layer {last['layer']}): inter > intra in {share} of 90 ordered "
+        f"class pairs; corrected {corrected}, CDNV {last['median_cdnv']:.2f}"
     )
     assert expected in [block.text for block in blocks("text")]
+    text = (ROOT / "README.md").read_text()
+    assert f"{share} of 90 pairs, corrected {corrected}" in text
+    least, most = (100 * function(layer["share"] for layer in layers) for function in (min, max))
+    assert f"layers {least:.1f} to {most:.1f} %" in text
+
+
+def test_input_of_the_last_gates_is_separated_as_the_readme_says() -> None:
+    controls = json.loads((RUNS / load_config().gates.run / "gate_controls.json").read_text())
+    (context,) = [row for row in controls if row["representation"] == "pooled_context"]
+    stated = f"input of the last {100 * context['share']:.1f} %"
+    assert stated in (ROOT / "README.md").read_text()
 
 
 def test_readme_cites_the_paper_as_the_citation_file_does() -> None:
