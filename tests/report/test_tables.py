@@ -133,9 +133,13 @@ def test_sources_are_the_asked_for_runs_of_the_table_alone() -> None:
     sources = {name: [str(made) for made in TABLES[name].sources(narrowed)] for name in TABLES}
     runs = [f"evaluate_model:cifar10_ablation/{v}/seed0" for v in ("plain", "cgc")]
     assert sources["table_cifar10_ablation"] == runs
+    measured = [f"{stage}:{ANALYSED}" for stage in ("measure_all_gates", "measure_controls")]
+    assert sources["table_gates"] == measured
     config = load_config()
-    measured = [f"measure_all_gates:{run}" for run in config.gate_runs(config.all_runs())]
-    assert sources["table_gates"] == [*measured, f"measure_controls:{ANALYSED}"]
+    seeds = [f"measure_all_gates:{run}" for run in config.gate_runs(config.all_runs())]
+    of_all = [str(source) for source in TABLES["table_gates"].sources(config)]
+    assert of_all == [*seeds, f"measure_controls:{ANALYSED}"]
+    assert len(seeds) == 3
     assert sources["table_settings"] == sources["table_p3d_architecture"] == []
 
 
