@@ -197,7 +197,12 @@ def test_layer_refuses_options_out_of_range(options, message):
 
 @pytest.mark.parametrize(
     "module",
-    [cgc.layers.context_gated_conv, cgc.layers.gated_conv, cgc.layers.convert],
+    [
+        cgc.layers.context_gated_conv,
+        cgc.layers.gated_conv,
+        cgc.layers.convert,
+        cgc.layers.param_groups,
+    ],
     ids=lambda module: module.__name__,
 )
 def test_docstring_examples_run(module):

@@ -6,7 +6,12 @@ import torch
 from torch import nn
 from torchvision.models import mobilenet_v3_small, resnet50
 
-from cgc.layers import ContextGatedConv2d, ContextGatedConv3d, convert_convolutions
+from cgc.layers import (
+    GATE_OPTIONS,
+    ContextGatedConv2d,
+    ContextGatedConv3d,
+    convert_convolutions,
+)
 
 
 def test_resnet50_has_the_parameters_of_the_method():
@@ -51,6 +56,22 @@ def test_conversion_passes_the_gate_options_on():
         nn.Conv2d(32, 32, 3), gate_init="ones", branches=["output"], interaction_groups=1
     )
     assert (conv.gate_init, conv.branches, conv.interaction_groups) == ("ones", ("output",), 1)
+
+
+def test_gate_options_are_the_layers_own():
+    assert GATE_OPTIONS == ("gate_init", "branches", "interaction_groups")
+
+
+@pytest.mark.parametrize("option", ["gate_inti", "device", "padding_mode"])
+def test_unknown_gate_option_is_refused_with_those_that_exist(option):
+    message = f"gate options are gate_init, branches, interaction_groups: got {option}"
+    with pytest.raises(TypeError, match=message):
+        convert_convolutions(nn.Sequential(nn.Linear(2, 2)), **{option: "ones"})
+
+
+def test_gate_option_out_of_range_is_refused_with_the_layer():
+    with pytest.raises(ValueError, match=r"0: gate_init must be one of .*: got 'one'"):
+        convert_convolutions(nn.Sequential(nn.Conv2d(4, 4, 3)), gate_init="one")
 
 
 @pytest.mark.parametrize(

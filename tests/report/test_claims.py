@@ -261,7 +261,12 @@ def mix_images_alone(self: Mixup, x: Tensor, labels: Tensor) -> tuple[Tensor, Te
             "ContextGatedConv2d",
             partial(ContextGatedConv2d, gate_init="ones"),
         ),
-        ("gate-learning-rate", recipe, "_gate_parameters", lambda model: []),
+        (
+            "gate-learning-rate",
+            recipe,
+            "parameter_groups",
+            lambda model, lr, factor: [{"params": list(model.parameters()), "lr": lr}],
+        ),
         ("advanced-mixup", Mixup, "__call__", never_mix),
         ("advanced-mixup", Mixup, "__call__", mix_images_alone),
         ("advanced-cosine", recipe, "cos", lambda angle: 1 - angle / 2),

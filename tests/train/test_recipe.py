@@ -5,12 +5,12 @@ import math
 import pytest
 
 from cgc.config import CosineSchedule, StepSchedule, Train
-from cgc.layers import ContextGatedConv2d
 from cgc.models import build_model
 from cgc.train.recipe import learning_rate_multiple, make_optimiser, set_learning_rate
 
 AUGMENT = {"crop": "padded", "size": 32}
 STEP = StepSchedule(kind="step", milestones=[30, 60, 90])
+FULL_RATE = {"gate_learning_rate_factor": 1.0}
 COSINE = CosineSchedule(kind="cosine", warmup_epochs=5)
 
 
@@ -19,17 +19,11 @@ def recipe(**changes):
     return Train(**content | {"augment": AUGMENT} | changes)
 
 
-def test_extra_layers_are_everything_in_the_gated_layer_but_its_kernel_and_bias():
-    model = ContextGatedConv2d(16, 16, 3)
-    own, extra = make_optimiser(model, recipe()).param_groups
-    assert [id(p) for p in own["params"]] == [id(model.weight), id(model.bias)]
-    assert len(own["params"]) + len(extra["params"]) == len(list(model.parameters()))
-
-
-def test_extra_layers_have_a_tenth_of_the_learning_rate():
-    optimiser = make_optimiser(build_model("cifar_resnet8", 10, "cgc"), recipe())
+@pytest.mark.parametrize(("changes", "rates"), [({}, [1e-3, 1e-4]), (FULL_RATE, [1e-3, 1e-3])])
+def test_extra_layers_have_the_fraction_of_the_learning_rate_that_the_recipe_says(changes, rates):
+    optimiser = make_optimiser(build_model("cifar_resnet8", 10, "cgc"), recipe(**changes))
     set_learning_rate(optimiser, 0.01)
-    assert [group["lr"] for group in optimiser.param_groups] == pytest.approx([1e-3, 1e-4])
+    assert [group["lr"] for group in optimiser.param_groups] == pytest.approx(rates)
 
 
 def test_plain_network_has_one_group():

@@ -3,22 +3,29 @@
 READING(gated-layers): every convolution with a kernel larger than 1 is gated, the stem included.
 """
 
-from collections.abc import Callable, Collection
+import inspect
+from collections.abc import Callable
+from typing import Any
 
 from torch import nn
 
-from cgc.layers.context_gated_conv import Branch, ContextGatedConv2d, ContextGatedConv3d, GateInit
+from cgc.layers.context_gated_conv import ContextGatedConv2d, ContextGatedConv3d
 
 GATED = {nn.Conv2d: ContextGatedConv2d, nn.Conv3d: ContextGatedConv3d}
+
+# The layer's own options: its keyword-only arguments, without those that say where parameters lie.
+GATE_OPTIONS = tuple(
+    name
+    for name, parameter in inspect.signature(ContextGatedConv2d).parameters.items()
+    if parameter.kind is parameter.KEYWORD_ONLY and name not in ("device", "dtype")
+)
 
 
 def convert_convolutions(
     module: nn.Module,
     *,
-    gate_init: GateInit = "zero",
-    branches: Collection[Branch] = ("input", "output"),
-    interaction_groups: int | None = None,
     skip: Callable[[str, nn.Module], bool] | None = None,
+    **gate_options: Any,
 ) -> nn.Module:
     """Replace every `nn.Conv2d` and `nn.Conv3d` with a kernel larger than 1 by its gated form.
 
@@ -27,15 +34,17 @@ def convert_convolutions(
 
     Args:
         module: a network (changed in place), or one convolution.
-        gate_init, branches, interaction_groups: see `ContextGatedConv2d`.
         skip: called with a layer's qualified name and the layer; True leaves it as it is.
+        gate_options: `gate_init`, `branches`, `interaction_groups` of `ContextGatedConv2d`.
 
     Returns:
         `module`, or the gated layer when `module` itself is a convolution.
 
     Raises:
-        ValueError: a layer cannot be converted: it is of a subclass that computes something else
-            (padding or weights of its own), or pads with anything but zeros. The message names it.
+        TypeError: a gate option is unknown.
+        ValueError: a gate option is out of its range, or a layer cannot be converted: it is of a
+            subclass that computes something else (another padding, other weights), or it pads with
+            anything but zeros. The message names the layer.
 
     Example:
         >>> from torchvision.models import resnet50
@@ -43,22 +52,26 @@ def convert_convolutions(
         >>> sum(p.numel() for p in model.parameters())
         25589951
     """
-    made: dict[nn.Module, nn.Module] = {}  # a layer used in two places stays one layer
+    if unknown := [option for option in gate_options if option not in GATE_OPTIONS]:
+        raise TypeError(
+            f"gate options are {', '.join(GATE_OPTIONS)}: got {', '.join(sorted(unknown))}"
+        )
+    converted: dict[nn.Module, nn.Module] = {}  # a layer that is used twice stays one layer
 
     def convert(name: str, conv: nn.Module) -> nn.Module:
-        if conv not in made:
-            made[conv] = _gated(name, conv, gate_init, branches, interaction_groups)
-        return made[conv]
+        if conv not in converted:
+            converted[conv] = _gated(name, conv, gate_options)
+        return converted[conv]
 
-    def wanted(name: str, layer: nn.Module) -> bool:
+    def is_converted(name: str, layer: nn.Module) -> bool:
         return _is_convertible(layer) and not (skip and skip(name, layer))
 
-    if wanted("", module):
+    if is_converted("", module):
         return convert("", module)
     for parent_name, parent in list(module.named_modules()):
         for child_name, child in list(parent._modules.items()):
             name = f"{parent_name}.{child_name}".lstrip(".")
-            if child is not None and wanted(name, child):
+            if child is not None and is_converted(name, child):
                 setattr(parent, child_name, convert(name, child))
     return module
 
@@ -71,13 +84,7 @@ def _is_convertible(layer: nn.Module) -> bool:
     )
 
 
-def _gated(
-    name: str,
-    conv: nn.Module,
-    gate_init: GateInit,
-    branches: Collection[Branch],
-    interaction_groups: int | None,
-) -> nn.Module:
+def _gated(name: str, conv: nn.Module, gate_options: dict[str, Any]) -> nn.Module:
     if type(conv) not in GATED:
         raise ValueError(
             f"{name}: a {type(conv).__name__} is not a plain convolution and would lose what it "
@@ -88,8 +95,7 @@ def _gated(
         gated = GATED[type(conv)](
             conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding,
             conv.dilation, conv.groups, conv.bias is not None, conv.padding_mode,
-            gate_init=gate_init, branches=branches, interaction_groups=interaction_groups,
-            device=conv.weight.device, dtype=conv.weight.dtype,
+            device=conv.weight.device, dtype=conv.weight.dtype, **gate_options,
         )  # fmt: skip
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error

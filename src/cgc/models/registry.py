@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from torch import nn
 
-from cgc.layers import convert_convolutions
+from cgc.layers import GATE_OPTIONS, convert_convolutions
 from cgc.models.cifar_resnet import CifarResNet
 from cgc.models.imagenet_resnet import ResNet11, resnet50_without_weights
 from cgc.models.p3d import P3DAResNet11, P3DAResNet50, is_temporal
@@ -25,7 +25,6 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "p3d_a_resnet11": P3DAResNet11,
     "p3d_a_resnet50": P3DAResNet50,
 }
-GATE_OPTIONS = ("gate_init", "branches", "interaction_groups")
 
 
 def build_model(

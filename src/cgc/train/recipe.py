@@ -1,7 +1,5 @@
-"""Optimiser, parameter groups and learning-rate schedules of A.2.
+"""Optimiser and learning-rate schedules of A.2.
 
-READING(extra-layers): "all the extra layers" are every parameter of the gated layer but its kernel
-`weight` and its `bias`.
 READING(schedule-steps): warm-up and cosine advance per iteration, as in the recipe A.2 follows. So
 the first step of a warm-up has rate 0.
 READING(weight-decay): every parameter decays, those of norms and gates too; A.2 exempts none.
@@ -15,7 +13,7 @@ import torch
 from torch import nn
 
 from cgc.config import CosineSchedule, Schedule, Train
-from cgc.layers import ContextGatedConv2d, ContextGatedConv3d
+from cgc.layers import parameter_groups
 
 
 def make_optimiser(model: nn.Module, train: Train) -> torch.optim.SGD:
@@ -23,21 +21,10 @@ def make_optimiser(model: nn.Module, train: Train) -> torch.optim.SGD:
 
     Each group keeps its base rate in `initial_lr`; see `set_learning_rate`.
     """
-    extra = _gate_parameters(model)
-    extra_ids = {id(p) for p in extra}
-    own = [p for p in model.parameters() if id(p) not in extra_ids]
-    rates = (train.learning_rate, train.learning_rate * train.gate_learning_rate_factor)
-    groups = [
-        {"params": params, "lr": rate, "initial_lr": rate}
-        for params, rate in zip((own, extra), rates, strict=True)
-        if params
-    ]
+    groups = parameter_groups(model, train.learning_rate, train.gate_learning_rate_factor)
+    for group in groups:
+        group["initial_lr"] = group["lr"]
     return torch.optim.SGD(groups, momentum=train.momentum, weight_decay=train.weight_decay)
-
-
-def _gate_parameters(model: nn.Module) -> list[nn.Parameter]:
-    gated = [m for m in model.modules() if isinstance(m, ContextGatedConv2d | ContextGatedConv3d)]
-    return [p for layer in gated for child in layer.children() for p in child.parameters()]
 
 
 def set_learning_rate(optimiser: torch.optim.Optimizer, multiple: float) -> None:
