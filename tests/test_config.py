@@ -1,12 +1,12 @@
 """The configuration: what merges, what is refused, and that every shipped file is valid."""
 
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
-from cgc.config import ModelName, Run, check_config, load_config
+from cgc.config import Run, Variant, check_config, load_config
 from cgc.errors import UserError
+from cgc.layers import GATE_OPTIONS
 from cgc.models import MODELS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -24,8 +24,35 @@ def test_shipped_preset_is_valid_and_named_after_its_file(preset):
     assert load_config([preset]).preset == preset.stem
 
 
-def test_model_names_are_those_of_the_registry():
-    assert set(get_args(ModelName)) == set(MODELS)
+@pytest.mark.parametrize("name", ["cifar_resnet56", "timm/resnet18", "torchvision/resnet18"])
+def test_model_is_one_of_the_list_or_of_a_library(name):
+    config = load_config(overrides={"settings": {"imagenet_default": {"model": name}}})
+    assert config.settings["imagenet_default"].model == name
+
+
+@pytest.mark.parametrize("name", ["cifar_resnet55", "keras/resnet18", "timm"])
+def test_unknown_model_is_refused_with_those_that_there_are(name):
+    known = rf"model must be one of {', '.join(MODELS)}, timm/NAME, torchvision/NAME: got '{name}'"
+    with pytest.raises(UserError, match=f"settings.imagenet_default.model: {known}"):
+        load_config(overrides={"settings": {"imagenet_default": {"model": name}}})
+
+
+def test_mistyped_model_is_told_its_nearest():
+    with pytest.raises(UserError, match=r"got 'resnet51', did you mean resnet50\?"):
+        load_config(overrides={"settings": {"imagenet_default": {"model": "resnet51"}}})
+
+
+@pytest.mark.parametrize(
+    ("setting", "model"), [("p3d_a_video", "timm/resnet18"), ("imagenet_default", "p3d_a_resnet50")]
+)
+def test_kind_of_model_must_be_that_of_the_data(setting, model):
+    told = f"settings.{setting}.clips: is for p3d_a_resnet11, .* the model is {model}"
+    with pytest.raises(UserError, match=told):
+        load_config(overrides={"settings": {setting: {"model": model}}})
+
+
+def test_variant_has_every_option_of_the_layer():
+    assert set(GATE_OPTIONS) <= set(Variant.model_fields)
 
 
 def test_default_configuration_is_the_tiny_preset():

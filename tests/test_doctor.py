@@ -258,6 +258,13 @@ def test_parameters_of_a_network_are_counted_without_making_it():
     assert probe.look([asked])["num_parameters"] == [1_727_962]
 
 
+def test_network_that_cannot_be_built_blocks_by_its_name():
+    asked = probe.look([{"name": "torchvision/resnet19", "num_classes": 10, "conv": "cgc"}])
+    found, *_ = machine.accelerator(Execution(), probe.Probe("", **asked))
+    assert (found.name, found.state) == ("network", "blocks")
+    assert found.found.startswith("torchvision has no network for images called 'resnet19'")
+
+
 # Disks.
 
 

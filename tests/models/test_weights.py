@@ -2,10 +2,17 @@
 
 import pytest
 import torch
+import torchvision
 from safetensors.torch import load_file, save_file
 
 from cgc.errors import UserError
-from cgc.models.weights import Architecture, load_model, load_state, save_model
+from cgc.models.weights import (
+    Architecture,
+    load_model,
+    load_state,
+    read_safetensors,
+    save_model,
+)
 
 SMALL = Architecture("cifar_resnet8", 4, "cgc", {"gate_init": "ones", "branches": ["input"]})
 
@@ -23,6 +30,21 @@ def test_network_comes_back_with_its_weights_and_options(tmp_path):
     x = torch.randn(2, 3, 16, 16)
     assert architecture == SMALL
     torch.testing.assert_close(loaded(x), model.eval()(x))
+
+
+def test_network_of_a_library_comes_back_and_its_file_says_the_version(tmp_path):
+    architecture = Architecture("torchvision/resnet18", 4, "cgc")
+    model, path = architecture.build(), tmp_path / "model.safetensors"
+    save_model(path, model, architecture)
+    loaded, _ = load_model(path)
+    state = loaded.state_dict()
+    assert all(torch.equal(state[name], tensor) for name, tensor in model.state_dict().items())
+    _, metadata = read_safetensors(path, made_by="train_model")
+    assert metadata["torchvision"] == torchvision.__version__.partition("+")[0]
+
+
+def test_file_of_our_networks_holds_nothing_but_their_architecture(file):
+    assert set(read_safetensors(file, made_by="train_model")[1]) == {"architecture"}
 
 
 def test_checkpoint_of_another_architecture_is_refused_by_its_first_tensor(file):

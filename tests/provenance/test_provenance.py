@@ -4,12 +4,16 @@ import ast
 import json
 
 import pytest
+import timm
 from artefact_samples import RUN, make, make_chain, narrowed_config, work_in
 
 from cgc import provenance
+from cgc.config import load_config
 from cgc.errors import UserError
+from cgc.models import MODELS, names
 from cgc.provenance import artefact, artefacts, job, recipes, why_stale, write_spec
 from cgc.provenance.acceptance import accept
+from cgc.provenance.changes import changes
 from cgc.provenance.publication import publish_record
 from cgc.provenance.source_code import SOURCE
 from cgc.provenance.verification import differences
@@ -67,6 +71,28 @@ def test_artefact_just_made_is_valid(config, made):
 def test_changed_setting_is_told_with_both_values(made):
     why = why_stale(made["train_model"], narrowed_config(learning_rate=0.2))
     assert why == ["config changed: train.learning_rate (0.1 -> 0.2)"]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_training_depends_on_the_code_of_its_network(name):
+    files = trained_with(name)["code"].keys()
+    assert MODELS[name].module.removeprefix("cgc.").replace(".", "/") + ".py" in files
+
+
+def test_training_of_a_network_of_timm_depends_on_the_version_of_timm(monkeypatch):
+    before = trained_with("timm/resnet18")
+    monkeypatch.setattr(names, "version", lambda package: "0.0.1")
+    after = trained_with("timm/resnet18")
+    assert changes(before, after) == [
+        f"config changed: packages.timm ({timm.__version__} -> 0.0.1)"
+    ]
+
+
+def trained_with(model):
+    """Return the recipe of a training with another network."""
+    setting = "p3d_a_video" if model.startswith("p3d") else "imagenet_default"
+    config = load_config(overrides={"settings": {setting: {"model": model}}})
+    return provenance.recipe("train_model", f"{setting}/cgc/seed0", config)
 
 
 def test_weights_trained_again_to_the_same_bytes_leave_what_was_made_from_them(config, made):

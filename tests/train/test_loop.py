@@ -5,6 +5,7 @@ import sys
 
 import pandas as pd
 import pytest
+import timm
 import torch
 from filelock import FileLock
 from safetensors.torch import load_file, save_file
@@ -15,6 +16,8 @@ from cgc.data.batches import validation_batches
 from cgc.data.digits import prepare_digits
 from cgc.errors import UserError
 from cgc.evaluate import evaluate_model
+from cgc.files import read_json
+from cgc.layers import ContextGatedConv2d
 from cgc.layers.geometry import store_channels_last
 from cgc.models.weights import load_model, read_safetensors
 from cgc.train import loop
@@ -33,7 +36,7 @@ def data(tmp_path_factory):
 def train(data, tmp_path):
     """Train a small network in a folder of its own; return its weights."""
 
-    def run(name="run", *, seed=0, execution=None, **changes):
+    def run(name="run", *, model="cifar_resnet8", seed=0, execution=None, **changes):
         recipe = {
             "epochs": 3,
             "batch_size": 20,
@@ -43,7 +46,7 @@ def train(data, tmp_path):
         }
         train_run(
             name=name,
-            model="cifar_resnet8",
+            model=model,
             variant=Variant(conv="cgc"),
             train=Train(**recipe | changes),
             evaluate=Evaluate(size=8, batch_size=20),
@@ -73,6 +76,15 @@ def test_other_seed_gives_other_weights(train):
 
 def test_number_of_workers_changes_nothing(train):
     assert same(train("a"), train("b", execution={"workers": 1}))
+
+
+def test_network_of_timm_trains_by_its_name_and_its_run_says_the_version(train, tmp_path):
+    train("run", model="timm/test_resnet", epochs=1)
+    about = read_json(tmp_path / "run" / "run.json", made_by="train_model")
+    assert about["architecture"]["name"] == "timm/test_resnet"
+    assert about["versions"]["timm"] == timm.__version__
+    loaded, _ = load_model(tmp_path / "run" / "model.safetensors")
+    assert any(isinstance(layer, ContextGatedConv2d) for layer in loaded.modules())
 
 
 def test_snapshots_are_the_weights_of_a_training_that_ends_there(train, tmp_path):

@@ -4,7 +4,6 @@
 it and is merged over it key by key (`null` takes a key out). No other module reads YAML.
 """
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from pydantic import ValidationError
 
 from cgc.config.preset import Config
 from cgc.config.section import Section
-from cgc.errors import UserError
+from cgc.errors import UserError, did_you_mean
 
 DEFAULT_FILE = Path("config/config.yaml")
 PRESETS = Path("config/presets")
@@ -119,7 +118,7 @@ def explain(problem: Any) -> str:
     place = ".".join(str(part) for part in problem["loc"])
     match problem["type"]:
         case "extra_forbidden":
-            return f"{place}: unknown key{_suggestion(problem['loc'])}"
+            return f"{place}: unknown key{did_you_mean(str(problem['loc'][-1]), _all_keys())}"
         case "missing":
             return f"{place}: is missing"
         case "value_error":
@@ -127,12 +126,6 @@ def explain(problem: Any) -> str:
             return f"{place}: {message}" if place else message
     message = problem["msg"][0].lower() + problem["msg"][1:]
     return f"{place}: {message}: got {problem['input']!r}"
-
-
-def _suggestion(place: tuple[Any, ...]) -> str:
-    """Name the known key that a mistyped one is closest to."""
-    close = difflib.get_close_matches(str(place[-1]), _all_keys(), n=1)
-    return f", did you mean {close[0]}?" if close else ""
 
 
 def _all_keys() -> set[str]:

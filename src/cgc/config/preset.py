@@ -10,6 +10,7 @@ from cgc.config.datasets import WHERE_DATA_LIES, Dataset
 from cgc.config.section import PositiveInt, Section
 from cgc.config.settings import Setting, Train, Variant
 from cgc.errors import UserError
+from cgc.models.names import MODELS, find_network
 from cgc.paths import REFERENCE
 
 SEEDS_OF_A_SPREAD = 3  # trainings below which a spread over seeds is not shown
@@ -215,8 +216,9 @@ class Config(Section):
 
     def _problems_of_clips(self, name: str, setting: Setting) -> Iterator[str]:
         place, clips = f"settings.{name}", setting.clips
-        if (clips is not None) != setting.model.startswith("p3d"):
-            yield f"{place}.clips: is for p3d models, which need it; the model is {setting.model}"
+        if (clips is not None) != (find_network(setting.model).kind == "clip"):
+            known = ", ".join(name for name, network in MODELS.items() if network.kind == "clip")
+            yield f"{place}.clips: is for {known}, which need it; the model is {setting.model}"
         if (clips is not None) != (setting.train.augment.crop == "multi_scale"):
             yield f"{place}.train.augment.crop: multi_scale is for clips, and clips need it"
         if clips is not None and setting.train.augment.flip:

@@ -2,20 +2,18 @@
 
 from typing import Annotated, Any, Literal, Union
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from cgc.config.section import Fraction, PositiveInt, Section
+from cgc.models.names import find_network
 
-ModelName = Literal[
-    "resnet11",
-    "resnet50",
-    "cifar_resnet8",
-    "cifar_resnet20",
-    "cifar_resnet56",
-    "cifar_resnet110",
-    "p3d_a_resnet11",
-    "p3d_a_resnet50",
-]
+
+def _known_model(name: str) -> str:
+    find_network(name)
+    return name
+
+
+ModelName = Annotated[str, AfterValidator(_known_model)]
 
 
 class Augment(Section):
@@ -171,7 +169,9 @@ class Setting(Section):
 
     title: str = Field(description="as it stands in tables")
     dataset: str
-    model: ModelName
+    model: ModelName = Field(
+        description="of `cgc.models.MODELS`, or `timm/NAME` or `torchvision/NAME` for one of theirs"
+    )
     variants: list[str] = Field(min_length=1)
     seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
     clips: Clips | None = None

@@ -70,7 +70,8 @@ def examine(files: Iterable[Path]) -> Report:
     }
     others = _others(config)
     told = asked.answer()
-    need = disk.Need(None) if told.problem else disk.Need.of(told.num_parameters, copies)
+    is_counted = not (told.problem or told.network_problem)
+    need = disk.Need.of(told.num_parameters, copies) if is_counted else disk.Need(None)
     found["accelerator"] = [*machine.accelerator(config.execution, told)]
     found["disk"] = guarded("disk", partial(disk.disk, need))
     return Report(config.label, [finding for area in AREAS for finding in found[area]], others)

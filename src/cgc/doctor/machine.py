@@ -21,6 +21,9 @@ def accelerator(execution: Execution, probe: Probe) -> Iterator[Finding]:
         remedy = "`uv sync --reinstall-package torch --reinstall-package torchvision`"
         yield Finding(area, "PyTorch", f"does not work: {probe.problem}", "blocks", remedy)
         return
+    if probe.network_problem:
+        remedy = "choose another `model` in the preset"
+        yield Finding(area, "network", probe.network_problem, "blocks", remedy)
     for index, (name, memory) in enumerate(probe.gpus):
         yield Finding(area, f"GPU {index}", f"{name}, {memory / GIGABYTE:.0f} GB")
     if not probe.gpus:

@@ -20,12 +20,14 @@ class Probe(NamedTuple):
         gpus: name and memory in bytes of every CUDA GPU.
         mps: whether there is an Apple GPU.
         num_parameters: of each network that was asked for, in the same order.
+        network_problem: why a network cannot be built; empty when all can.
     """
 
     problem: str
     gpus: list[tuple[str, int]]
     mps: bool
     num_parameters: list[int]
+    network_problem: str = ""
 
 
 class Asked:
@@ -59,12 +61,20 @@ def look(networks: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the fields of a `Probe` but the first."""
     import torch
 
+    from cgc.errors import UserError
+
     cuda = range(torch.cuda.device_count())
     about = [torch.cuda.get_device_properties(index) for index in cuda]
+    num_parameters, problem = [], ""
+    try:
+        num_parameters = _num_parameters(networks) if networks else []
+    except UserError as error:
+        problem = str(error)
     return {
         "gpus": [(gpu.name, gpu.total_memory) for gpu in about],
         "mps": torch.backends.mps.is_available(),
-        "num_parameters": _num_parameters(networks) if networks else [],
+        "num_parameters": num_parameters,
+        "network_problem": problem,
     }
 
 

@@ -1,5 +1,6 @@
-"""The networks of the supplement's settings."""
+"""The networks of the supplement's settings, and those of timm and torchvision."""
 
-from cgc.models.registry import MODELS, build_model
+from cgc.models.names import MODELS
+from cgc.models.registry import build_model
 
 __all__ = ["MODELS", "build_model"]

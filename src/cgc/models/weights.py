@@ -12,6 +12,7 @@ from torch import nn
 
 from cgc.errors import UserError
 from cgc.files import whole_file
+from cgc.models.names import package_versions
 from cgc.models.registry import build_model
 
 
@@ -30,9 +31,13 @@ class Architecture:
 
 
 def save_model(path: Path, model: nn.Module, architecture: Architecture) -> None:
-    """Write the network's state as `path`, with its architecture in the file's metadata."""
+    """Write the network's state as `path`, with its architecture in the file's metadata.
+
+    A network of timm or torchvision also has the version of that package there.
+    """
     state = {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}
     metadata = {"architecture": json.dumps(asdict(architecture))}
+    metadata |= package_versions(architecture.name)
     with whole_file(path) as temporary:
         save_file(state, temporary, metadata)
 

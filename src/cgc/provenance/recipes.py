@@ -1,18 +1,15 @@
 """Recipes: all that an artefact must be made by, and the fingerprint of it."""
 
 import json
-import re
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
 from cgc.config import Config
 from cgc.config.datasets import WHERE_DATA_LIES
+from cgc.models.names import package_versions, source_module
 from cgc.provenance.artefacts import STAGES, parse_run
 from cgc.provenance.source_code import code_hashes
-
-# The module of each kind of network, by the part of its name before the first underscore or digit.
-_MODELS = {"cifar": "models.cifar_resnet", "resnet": "models.imagenet_resnet", "p": "models.p3d"}
 
 
 def recipe(stage: str, key: str, config: Config) -> dict[str, Any]:
@@ -58,7 +55,9 @@ def _ingredients(
                 "clips": clips,
                 "seed": run.seed,
             }
-            model = _MODELS[re.split(r"[_\d]", setting.model)[0]]
+            if packages := package_versions(setting.model):
+                needs["packages"] = packages
+            model = source_module(setting.model)
             initial = config.initial_run(run)
             upstream = [data, ("train_model", str(initial))] if initial else [data]
             held = ["data.held"] if setting.train.augment.crop == "padded" else []

@@ -24,6 +24,7 @@ from cgc.data.prepared import read_description
 from cgc.devices import take_devices
 from cgc.errors import UserError
 from cgc.files import whole_file, write_json
+from cgc.models.names import package_versions
 from cgc.models.weights import Architecture, read_safetensors, save_model
 from cgc.provenance.job import environment
 from cgc.train.loop import Trainer, seed_everything
@@ -118,7 +119,9 @@ def train_run(
                 "duration_seconds": sum(row["duration_seconds"] for row in history),
                 "last_session_seconds": time.perf_counter() - started,
             }
-            write_json(output / "run.json", about | environment())
+            about |= environment()
+            about["versions"] |= package_versions(model)
+            write_json(output / "run.json", about)
             checkpoint.unlink()
             checkpoint.with_suffix(".lock").unlink(missing_ok=True)
         fabric.barrier()
