@@ -124,9 +124,9 @@ def _print_rows(rows: "list[Compared]", reference: "Reference") -> None:
         return f"{shown(fmean(values), row.number)} ({len(values)})" if values else "-"
 
     print(
-        f"Preset {reference.config.preset}, mean (trainings); reference of commit "
-        f"{reference.made['commit']}, {reference.made['date'][:10]}.\n"
-        f"Allowed: {LEVEL:.0%} interval of your mean, from the spread over the reference's seeds."
+        f"Preset {reference.config.preset}: means, number of trainings in brackets.\n"
+        f"Reference of {reference.made['date'][:10]}, commit {reference.made['commit']}.\n"
+        f"Allowed: {LEVEL:.0%} interval of your mean, by the spread of the reference's seeds."
     )
     width = max(len(row.number.name) for row in rows)
     heads = f"{'number':12} {'ours':>10} {'reference':>10} {'allowed':>8}"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cgc.config import Config
 from cgc.errors import UserError
-from cgc.paths import RESULTS
+from cgc.paths import RESULTS, reference_dir
 from cgc.provenance import (
     Artefact,
     artefact,
@@ -80,6 +80,11 @@ def _files_of(record: Path) -> list[str]:
 
 def _artefact_with(path: Path) -> Artefact:
     """Return the artefact that a file belongs to, of any preset."""
+    if path.is_relative_to(reference_dir("")):
+        raise UserError(
+            f"{path} is of a reference, which has no weights to verify: `cgc compare PRESET` "
+            "compares its files with their recorded hashes"
+        )
     for provenance in sorted(path.parent.glob("*provenance.json")):
         recorded = read_provenance(provenance) if provenance.parent != RESULTS else None
         if recorded and (path == provenance or path.name in recorded["files"]):
