@@ -10,7 +10,9 @@ from cgc.provenance import Artefact, job
 RUN_FILE = json.dumps({"device": "Test GPU"})
 
 
-def make(config: Config, made: Artefact, contents: dict[str, str | bytes] | None = None) -> Artefact:
+def make(
+    config: Config, made: Artefact, contents: dict[str, str | bytes] | None = None
+) -> Artefact:
     """Make an artefact as its step would, and what it is made from where that is missing."""
     for upstream in provenance.recipe(made.stage, made.key, config)["upstream"]:
         source = provenance.artefact(*upstream.split(":", 1), config.label)
@@ -21,7 +23,9 @@ def make(config: Config, made: Artefact, contents: dict[str, str | bytes] | None
     this.made.folder.mkdir(parents=True, exist_ok=True)
     for name in made.files:
         content = (contents or {"run.json": RUN_FILE}).get(name, "made up")
-        (made.folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+        (made.folder / name).write_bytes(
+            content if isinstance(content, bytes) else content.encode()
+        )
     this.finish()
     return made
 
