@@ -18,7 +18,7 @@
 
 # %%
 from cgc.report.gate_shares_figure import gate_shares_figure
-from cgc.report.layer_tables import gates_table
+from cgc.report.layer_tables import gates_table, layers_of
 from cgc.report.notebook import Notebook
 
 # %% tags=["parameters"]
@@ -47,4 +47,4 @@ notebook.publish(gate_shares_figure)
 # ## The numbers
 
 # %%
-notebook.table(gates_table)
+notebook.table(lambda config: layers_of(gates_table(config)))
