@@ -13,7 +13,11 @@ def row(representation: str, corrected: float | None, **changes: Any) -> dict[st
     """A row whose share is a little above its corrected share, without an interval."""
     share = None if corrected is None else corrected + 0.02
     content = {"representation": representation, "share": share, "corrected_share": corrected}
-    return content | {"low": None, "high": None, "refused": None} | changes
+    return (
+        content
+        | {"corrected_class_low": None, "corrected_class_high": None, "refused": None}
+        | changes
+    )
 
 
 def controls(**corrected: float) -> list[dict[str, Any]]:
@@ -53,8 +57,8 @@ def test_every_draw_of_redrawn_gates_must_be_exceeded() -> None:
 
 @pytest.mark.parametrize(("high", "expected"), [(0.93, True), (0.94, False)])
 def test_intervals_must_not_overlap(high: float, expected: bool) -> None:
-    rows = [row("kernels", 0.95, low=0.94), *controls()]
-    rows[2] |= {"low": 0.8, "high": high}
+    rows = [row("kernels", 0.95, corrected_class_low=0.94), *controls()]
+    rows[2] |= {"corrected_class_low": 0.8, "corrected_class_high": high}
     sentence, holds = clusters_sentence(rows, CLAIM)
     assert holds is expected
     assert ("not clearly above features (88.00 %)" in sentence) is not expected

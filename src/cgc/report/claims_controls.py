@@ -30,7 +30,7 @@ def clusters_sentence(rows: Sequence[Row], claimed_percent: float) -> tuple[str,
     Returns:
         a sentence, and whether the gates add clusters: the kernels' share is above
         `claimed_percent`, and their corrected share above that of every control, with intervals
-        that do not overlap where both have one. None where what was not run decides.
+        over classes that do not overlap where both have one. None where what was not run decides.
     """
     kernels = next((row for row in rows if row["representation"] == "kernels"), None)
     if kernels is None or not _is_measured(kernels):
@@ -72,7 +72,7 @@ def _relation(kernels: Row, control: Sequence[Row]) -> str:
 
 
 def _intervals_overlap(kernels: Row, control: Row) -> bool:
-    low, high = kernels.get("low"), control.get("high")
+    low, high = kernels.get("corrected_class_low"), control.get("corrected_class_high")
     return low is not None and high is not None and low <= high
 
 
