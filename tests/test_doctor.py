@@ -204,6 +204,12 @@ def test_version_is_compared_with_range_and_pin(folder, monkeypatch, installed, 
     assert (torch.state, torch.found) == (state, told)
 
 
+def test_versions_are_those_of_the_package_and_of_what_the_workflow_adds(folder):
+    found = {each.name for each in versions.versions()}
+    assert {"torch", "lightning", "snakemake"} <= found
+    assert not [name for name in found if name.startswith("cgc[")]
+
+
 def test_damaged_pyproject_is_a_finding(folder):
     Path("pyproject.toml").write_text("[")
     (found,) = guarded("versions", versions.versions)

@@ -27,14 +27,15 @@ pin_versions = runpy.run_path(str(ROOT / "tools" / "pin_versions.py"))
 
 
 def requirements() -> list[Requirement]:
-    """All that pyproject.toml asks for: to run, as an extra, to develop."""
+    """All packages that pyproject.toml asks for: to run, as an extra, to develop."""
     document = tomllib.loads(PYPROJECT)
     groups = [
         PROJECT["dependencies"],
         *PROJECT["optional-dependencies"].values(),
         *document["dependency-groups"].values(),
     ]
-    return [Requirement(line) for group in groups for line in group]
+    lines = [Requirement(line) for group in groups for line in group]
+    return [requirement for requirement in lines if requirement.name != PROJECT["name"]]
 
 
 def pins() -> list[Requirement]:

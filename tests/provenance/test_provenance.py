@@ -73,12 +73,14 @@ def test_changed_setting_is_told_with_both_values(made):
     assert why == ["config changed: train.learning_rate (0.1 -> 0.2)"]
 
 
+@pytest.mark.usefixtures("config")
 @pytest.mark.parametrize("name", MODELS)
 def test_training_depends_on_the_code_of_its_network(name):
     files = trained_with(name)["code"].keys()
     assert MODELS[name].module.removeprefix("cgc.").replace(".", "/") + ".py" in files
 
 
+@pytest.mark.usefixtures("config")
 def test_training_of_a_network_of_timm_depends_on_the_version_of_timm(monkeypatch):
     before = trained_with("timm/resnet18")
     monkeypatch.setattr(names, "version", lambda package: "0.0.1")

@@ -31,11 +31,18 @@ def versions() -> Iterator[Finding]:
         remedy = "run it in the folder that holds pyproject.toml to compare versions"
         yield Finding(AREA, "pins", f"{PYPROJECT} is missing", "note", remedy)
         return
-    needed = [Requirement(line) for line in project["dependencies"]]
+    needed = [Requirement(line) for line in _required(project)]
     pins = _pins(document["tool"]["uv"]["constraint-dependencies"])
     for requirement in needed:
         yield _package(requirement, pins.get(requirement.name, ""))
     yield _all_pins(pins, {requirement.name for requirement in needed})
+
+
+def _required(project: dict[str, Any]) -> list[str]:
+    """Return what the workflow needs: the extra `artifact`, which includes `train`."""
+    extras = project["optional-dependencies"]
+    needed = [*project["dependencies"], *extras["train"], *extras["artifact"]]
+    return [line for line in needed if not line.startswith(f"{project['name']}[")]
 
 
 def _read_pyproject() -> dict[str, Any]:
@@ -71,7 +78,7 @@ def _installed(name: str) -> str | None:
 
 def _package(requirement: Requirement, pin: str) -> Finding:
     name, now = requirement.name, _installed(requirement.name)
-    install = "`uv run` installs it, and so does `pip install -e .`"
+    install = "`uv run` installs it, and so does `pip install -e '.[artifact]'`"
     if now is None:
         return Finding(AREA, name, "not installed", "blocks", install)
     if not requirement.specifier.contains(now, prereleases=True):
