@@ -15,6 +15,7 @@ from cgc import provenance
 from cgc.cli import app
 from cgc.config import Config, load_config
 from cgc.errors import UserError
+from cgc.provenance.verification import differences
 from cgc.reference import read_reference, references
 from cgc.reference.keep import keep_runs, seal
 from cgc.report.accuracy_tables import ablation_table
@@ -90,6 +91,13 @@ def test_reference_outlives_a_change_of_settings_and_code(
 def test_reference_makes_no_artefact_of_its_preset_valid(kept: Config) -> None:
     config = load_config()
     assert provenance.stale(config).keys() == {str(made) for made in provenance.artefacts(config)}
+
+
+def test_verify_leaves_references_to_compare(kept: Config) -> None:
+    with pytest.raises(
+        UserError, match=r"metrics\.json is of a reference, .* `cgc compare PRESET`"
+    ):
+        differences([str(FOLDER / "runs" / RUN / "metrics.json")], kept)
 
 
 def test_stale_runs_are_left_out(config: Config) -> None:
