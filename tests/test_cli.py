@@ -8,16 +8,16 @@ import sys
 from pathlib import Path
 
 import pytest
-from artefact_samples import ROOT, RUN, make_chain, narrowed_config, work_in
+from artefact_samples import NARROWED, ROOT, RUN, make_chain, narrowed_config, work_in
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from cgc import __version__, provenance
-from cgc.cli import PANELS, app, main, progress
+from cgc import __version__, display, provenance
+from cgc.cli import PANELS, app, main
 from cgc.config import load_config
 from cgc.report.tables import TABLES
 
-COMMANDS = get_command(app).commands
+COMMANDS = {n: each for n, each in get_command(app).commands.items() if not each.hidden}
 NOTEBOOKS = [path.stem for path in (ROOT / "notebooks").glob("*.py")]
 EXAMPLES = {
     name: re.findall(r"Example: (cgc .+)", " ".join(command.help.split("\n")))
@@ -153,15 +153,28 @@ def test_verify_tells_a_script_what_differs(config):
     assert "model.safetensors is not the file" in json.loads(done.stdout)["different"][0]
 
 
-def test_accept_tells_a_script_what_was_accepted(config):
+@pytest.mark.parametrize("made_with", ["1.2.3", None])
+def test_status_tells_a_script_of_another_version_of_torch(config, made_with):
     made = make_chain(config)["train_model"]
     recorded = json.loads(made.provenance.read_text())
-    recorded["code"]["train/loop.py"] = "before"
-    recorded["fingerprint"] = provenance.fingerprint(recorded)
-    made.provenance.write_text(json.dumps(recorded))
-    accepted = json.loads(run("accept", str(made), "--json").stdout)
-    assert accepted == {str(made): "code changed: train/loop.py"}
-    assert json.loads(run("accept", str(made), "--json").stdout) == {}
+    if made_with:
+        recorded["made"]["versions"]["torch"] = made_with
+        made.provenance.write_text(json.dumps(recorded))
+    preset = ["--configfile", str(Path("narrowed.yaml"))]
+    Path("narrowed.yaml").write_text(json.dumps(NARROWED))
+    about = json.loads(run("status", "--json", *preset).stdout)[str(made)]
+    assert about["state"] == "valid"
+    assert ["made with torch 1.2.3" in note for note in about["notes"]] == [True] * bool(made_with)
+    assert ("made with torch 1.2.3" in run("status", *preset).stdout) == bool(made_with)
+
+
+@pytest.mark.parametrize("options", [[], ["train_model", "--downstream", "--json"]])
+def test_accept_of_earlier_versions_says_what_to_type_instead(cgc, options):
+    code, out, told = cgc("accept", *options)
+    assert (code, out) == (1, "")
+    assert told.startswith("cgc: there is no `accept` any more: ")
+    assert "`snakemake all`" in told
+    assert told.count("\n") == 1
 
 
 def test_spec_of_the_publication_is_what_tables_are_made_from(config):
@@ -191,7 +204,6 @@ def completed_in_bash(cgc):
         (["spec", "prep"], "prepare_data:digits"),
         (["verify", "train_model", ":", "imagenet_default/c"], RUN),
         (["verify", "evaluate_model", ":"], RUN),
-        (["accept", "record"], "record_gates"),
         (["make-table", "a_file", "table_v"], "table_video"),
         (["render-notebook", "a_file", "gate_s"], "gate_shares"),
         (["status", "--configfile", ""], "config/presets/paper.yaml"),
@@ -220,25 +232,25 @@ def test_broken_preset_offers_nothing_and_tells_nothing(tmp_path, completed_in_b
 
 
 def test_items_pass_the_display_unchanged():
-    assert list(progress.counted(iter("abc"), 3, "letters")) == ["a", "b", "c"]
+    assert list(display.progress_bar(iter("abc"), 3, "letters")) == ["a", "b", "c"]
 
 
 def test_log_gets_a_line_now_and_then(monkeypatch, capsys):
-    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.0)
-    list(progress.counted("ab", 2, "letters"))
+    monkeypatch.setattr(display, "SECONDS_BETWEEN_LINES", 0.0)
+    list(display.progress_bar("ab", 2, "letters"))
     assert capsys.readouterr() == ("", "letters: 1 of 2\nletters: 2 of 2\n")
 
 
 def test_log_of_a_short_step_gets_no_line(capsys):
-    list(progress.counted("ab", 2, "letters"))
+    list(display.progress_bar("ab", 2, "letters"))
     assert capsys.readouterr() == ("", "")
 
 
 def test_terminal_gets_a_bar_on_stderr_only(monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setenv("TERM", "xterm")
-    assert list(progress.counted("ab", 2, "letters")) == ["a", "b"]
-    with progress.working("thinking"):
+    assert list(display.progress_bar("ab", 2, "letters")) == ["a", "b"]
+    with display.spinner("thinking"):
         pass
     out, told = capsys.readouterr()
     assert out == ""

@@ -1,6 +1,7 @@
 """Evaluation: accuracy, loss, size and cost of a trained network, on images or on clips (A.3)."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import torch
@@ -8,7 +9,24 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.flop_counter import FlopCounterMode
 
+from cgc.data.batches import clips_of, step_batches
+from cgc.devices import take_device
+from cgc.files import write_json
 from cgc.models.views import is_views, view_scores
+from cgc.models.weights import load_model
+from cgc.provenance.job import Job
+
+
+def run_evaluate_model(job: Job) -> None:
+    """Evaluate the trained network of a job on the validation set."""
+    model, _ = load_model(job.inputs_of("train_model")[0].folder / "model.safetensors")
+    with take_device(job.execution) as device:
+        if clips := clips_of(job):
+            metrics = evaluate_clip_model(model, partial(step_batches, job), clips.frames, device)
+        else:
+            metrics = evaluate_model(model, step_batches(job), device)
+    write_json(job.output("metrics.json"), metrics | {"device": device.type})
+    job.finish()
 
 
 @torch.no_grad()

@@ -84,6 +84,11 @@ class Versioned(Checkout):
         with (self.folder / path).open("a") as file:
             file.write("# a comment\n")
 
+    def change(self, path: str) -> None:
+        """Edit a source file so that its code is another."""
+        with (self.folder / path).open("a") as file:
+            file.write("changed = True\n")
+
     def configure(self, name: str, value: Any) -> None:
         """Set a value of the configuration, by its path."""
         path = self.folder / "config/config.yaml"

@@ -34,6 +34,8 @@ app = typer.Typer(
 for panel, commands in PANELS.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
+ANYTHING = {"allow_extra_args": True, "ignore_unknown_options": True}
+app.command(hidden=True, context_settings=ANYTHING)(artefacts.accept)
 
 
 def _print_version(is_wanted: bool) -> None:

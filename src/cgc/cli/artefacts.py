@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -11,10 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from cgc import provenance
-from cgc.cli.completion import artefact_and_stage_names, artefact_names, spec_names
+from cgc.cli.completion import artefact_names, spec_names
 from cgc.cli.options import AsJson, ConfigFiles
-from cgc.cli.progress import counted
 from cgc.config import Config, load_config
+from cgc.display import progress_bar
 from cgc.errors import UserError
 
 
@@ -46,51 +46,29 @@ def status(
 ) -> None:
     """List every artefact of a preset: valid, stale (and why) or missing.
 
+    An artefact that was made with another version of PyTorch stays valid; a note says so.
+
     Example: cgc status --configfile config/presets/cifar10.yaml
     """
     config = load_config(configfile or [])
     states = {str(made): _state(made, config) for made in provenance.artefacts(config)}
     if as_json:
-        print(json.dumps({name: {"state": s, "why": why} for name, (s, why) in states.items()}))
+        print(json.dumps(states))
         return
     table = Table("state", "artefact", "why", box=None)
-    for name, (state, why) in states.items():
-        table.add_row(f"[{COLOURS[state]}]{state}", Text(name, no_wrap=True), "; ".join(why))
+    for name, about in states.items():
+        colour, why = COLOURS[about["state"]], "; ".join([*about["why"], *about["notes"]])
+        table.add_row(f"[{colour}]{about['state']}", Text(name, no_wrap=True), Text(why))
     # a line per artefact where nobody looks, so that it can be searched
     Console(width=None if sys.stdout.isatty() else 400).print(table)
 
 
-def accept(
-    names: Annotated[
-        list[str],
-        typer.Argument(
-            help="artefacts, as STAGE:KEY, or STAGE for all stale ones",
-            autocompletion=artefact_and_stage_names,
-        ),
-    ],
-    downstream: Annotated[
-        bool, typer.Option("--downstream", help="and what is stale for no other reason")
-    ] = False,
-    configfile: ConfigFiles = None,
-    as_json: AsJson = False,
-) -> None:
-    """Take artefacts as valid after an edit that changes no result, such as of a comment.
-
-    Their provenance gets today's recipe and says so in `accepted_from`. What is missing, has other
-    bytes than recorded, or another value of a setting is refused, and then nothing is accepted.
-
-    Example: cgc accept train_model --downstream
-    """
-    from cgc.provenance.acceptance import accept as accept_artefacts
-
-    accepted = accept_artefacts(names, load_config(configfile or []), downstream=downstream)
-    if as_json:
-        print(json.dumps(accepted))
-        return
-    for name, why in accepted.items():
-        print(f"accepted {name}: {why}")
-    if not accepted:
-        print("nothing to accept: `cgc status` says what is stale", file=sys.stderr)
+def accept() -> None:
+    """Say what to type in its place: earlier versions accepted artefacts after an edit."""
+    raise UserError(
+        "there is no `accept` any more: comments and docstrings make nothing stale; after another "
+        "edit, `snakemake all` makes again what `cgc status` lists as stale"
+    )
 
 
 def verify(
@@ -113,7 +91,7 @@ def verify(
     from cgc.provenance.verification import differences
 
     def watched(made: list[provenance.Artefact]) -> Iterator[provenance.Artefact]:
-        return counted(made, len(made), "reading artefacts")
+        return progress_bar(made, len(made), "reading artefacts")
 
     config = load_config(configfile or [])
     different, num_artefacts = differences(names or [], config, watched=watched)
@@ -127,11 +105,12 @@ def verify(
         raise typer.Exit(1)
 
 
-def _state(made: provenance.Artefact, config: Config) -> tuple[str, list[str]]:
-    why = provenance.why_stale(made, config)
+def _state(made: provenance.Artefact, config: Config) -> dict[str, Any]:
+    why, notes = provenance.why_stale(made, config), provenance.notes(made)
     if not why:
-        return "valid", []
-    return ("missing" if all(w.startswith("missing") for w in why) else "stale"), why
+        return {"state": "valid", "why": [], "notes": notes}
+    is_missing = all(reason.startswith("missing") for reason in why)
+    return {"state": "missing" if is_missing else "stale", "why": why, "notes": notes}
 
 
 def _find(name: str, config: Config) -> provenance.Artefact:
@@ -142,4 +121,4 @@ def _find(name: str, config: Config) -> provenance.Artefact:
 
 
 COLOURS = {"valid": "green", "stale": "yellow", "missing": "bright_black"}
-ALL = (spec, status, accept, verify)
+ALL = (spec, status, verify)

@@ -29,11 +29,6 @@ def artefact_names(ctx: typer.Context, incomplete: str) -> list[str]:
     return []
 
 
-def artefact_and_stage_names(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Return the stages too, which stand for all their artefacts."""
-    return [*provenance.STAGES, *artefact_names(ctx, incomplete)]
-
-
 def spec_names(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return what a file can be written for."""
     return ["publication", *artefact_names(ctx, incomplete)]

@@ -10,6 +10,14 @@ from cgc.config.section import Fraction, PositiveInt, Section
 WHERE_DATA_LIES = frozenset({"source", "download"})
 
 
+def preparing_module(kind: str) -> str:
+    """Return the module whose `prepare_<kind>` prepares a kind of data set.
+
+    By this rule the step finds what to run, and its fingerprint which kind's code to cover.
+    """
+    return f"cgc.data.{kind}"
+
+
 class Digits(Section):
     """The handwritten digits that scikit-learn ships; needs nothing from the network."""
 

@@ -10,7 +10,7 @@ from cgc.config.datasets import WHERE_DATA_LIES, Dataset
 from cgc.config.section import PositiveInt, Section
 from cgc.config.settings import Setting, Train, Variant
 from cgc.errors import UserError
-from cgc.models.names import MODELS, find_network
+from cgc.networks import MODELS, find_network
 from cgc.paths import REFERENCE
 
 SEEDS_OF_A_SPREAD = 3  # trainings below which a spread over seeds is not shown

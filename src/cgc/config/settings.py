@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Union
 from pydantic import AfterValidator, Field, model_validator
 
 from cgc.config.section import Fraction, PositiveInt, Section
-from cgc.models.names import find_network
+from cgc.networks import find_network
 
 
 def _known_model(name: str) -> str:

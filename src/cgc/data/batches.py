@@ -15,6 +15,8 @@ from cgc.data.image_table import ImageTable
 from cgc.data.loading import EpochSampler, evaluation_loader, train_loader
 from cgc.data.prepared import read_description
 from cgc.data.transforms import evaluation_transform, train_transform
+from cgc.display import progress_bar
+from cgc.provenance.job import Job
 
 
 class Batches(Protocol):
@@ -121,3 +123,34 @@ def validation_batches(
     if device and not evaluate.resize and can_be_held(description, len(images), evaluate.size):
         return HeldValidationBatches(hold(images, **standard, device=device), **sharing)
     return evaluation_loader(images, evaluation_transform(**size), workers=workers, **sharing)
+
+
+def step_batches(
+    job: Job, *, frames: int | None = None, num_clips: int = 1, num_crops: int = 1
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Return the validation set as a step's settings evaluate it, and show how far it is read.
+
+    Args:
+        job: of a step after the training.
+        frames: of a clip; None for as many as the network was trained with.
+        num_clips, num_crops: views of a clip.
+
+    Returns:
+        what `validation_batches` does.
+    """
+    clips = clips_of(job)
+    batches = validation_batches(
+        job.inputs_of("prepare_data")[0].folder,
+        Evaluate(**job.settings["evaluate"]),
+        clips.model_copy(update={"frames": frames}) if clips and frames else clips,
+        workers=job.execution.workers,
+        num_clips=num_clips,
+        num_crops=num_crops,
+    )
+    return progress_bar(batches, len(batches), f"{job.made} (batches)")
+
+
+def clips_of(job: Job) -> Clips | None:
+    """Return how a step samples clips; None where it takes images."""
+    clips = job.settings["clips"]
+    return Clips(**clips) if clips else None

@@ -1,7 +1,24 @@
 """Prepare any data set of the configuration."""
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from cgc.config.datasets import preparing_module
+from cgc.display import spinner
+from cgc.provenance.job import Job
+
+
+def run_prepare_data(job: Job) -> None:
+    """Prepare the data set of a job."""
+    with spinner(f"preparing {job.made.key}"):
+        prepare(
+            job.spec["dataset"],
+            Path(job.spec["data_root"]),
+            job.made.folder,
+            max_images=job.settings["max_images"],
+        )
+    job.finish()
 
 
 def prepare(
@@ -19,32 +36,7 @@ def prepare(
         UserError: the source is missing, incomplete or damaged.
     """
     options = {key: value for key, value in dataset.items() if key not in ("kind", "source")}
-    match dataset["kind"]:
-        case "digits":
-            from cgc.data.digits import prepare_digits
-
-            prepare_digits(out_dir, **options, max_images=max_images)
-        case "cifar10":
-            from cgc.data.cifar10 import prepare_cifar10
-
-            prepare_cifar10(
-                data_root / dataset["source"], out_dir, **options, max_images=max_images
-            )
-        case "images":
-            from cgc.data.images import prepare_images
-
-            prepare_images(data_root / dataset["source"], out_dir, **options, max_images=max_images)
-        case "moving_digits":
-            from cgc.data.moving_digits import prepare_moving_digits
-
-            prepare_moving_digits(out_dir, **options, max_images=max_images)
-        case "videos":
-            from cgc.data.videos import prepare_videos
-
-            prepare_videos(data_root / dataset["source"], out_dir, **options, max_images=max_images)
-        case "frame_lists":
-            from cgc.data.frame_lists import prepare_frame_lists
-
-            prepare_frame_lists(
-                data_root / dataset["source"], out_dir, **options, max_images=max_images
-            )
+    folders = [data_root / dataset["source"], out_dir] if "source" in dataset else [out_dir]
+    kind = dataset["kind"]
+    write = getattr(import_module(preparing_module(kind)), f"prepare_{kind}")
+    write(*folders, **options, max_images=max_images)

@@ -7,7 +7,7 @@ import inspect
 from typing import TYPE_CHECKING, Any, Literal
 
 from cgc.errors import UserError
-from cgc.models.names import find_network
+from cgc.networks import find_network
 
 if TYPE_CHECKING:
     from torch import nn

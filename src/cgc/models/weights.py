@@ -12,8 +12,8 @@ from torch import nn
 
 from cgc.errors import UserError
 from cgc.files import whole_file
-from cgc.models.names import package_versions
 from cgc.models.registry import build_model
+from cgc.networks import package_versions
 
 
 @dataclass(frozen=True)

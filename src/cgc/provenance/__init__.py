@@ -24,7 +24,7 @@ from cgc.provenance.specs import (
     write_publication,
     write_spec,
 )
-from cgc.provenance.validity import other_inputs, stale, why_stale
+from cgc.provenance.validity import notes, other_inputs, stale, why_stale
 
 __all__ = [
     "STAGES",
@@ -34,6 +34,7 @@ __all__ = [
     "artefacts",
     "file_hash",
     "fingerprint",
+    "notes",
     "other_inputs",
     "parse_run",
     "read_provenance",

@@ -8,15 +8,17 @@ from cgc.config import Config, Run
 from cgc.errors import UserError
 from cgc.provenance.records import file_hash
 
-STAGES = (
-    "prepare_data",
-    "train_model",
-    "evaluate_model",
-    "record_gates",
-    "measure_gates",
-    "measure_all_gates",
-    "measure_controls",
-)
+# The stages, upstream first. `run_<stage>` of the module is what runs, and the module with all that
+# it imports is the code of a recipe.
+STAGES = {
+    "prepare_data": "cgc.data.prepare",
+    "train_model": "cgc.train.run",
+    "evaluate_model": "cgc.evaluate",
+    "record_gates": "cgc.gates.run",
+    "measure_gates": "cgc.gates.run",
+    "measure_all_gates": "cgc.gates.run",
+    "measure_controls": "cgc.gates.run",
+}
 
 # What is asked for together, by the name that Snakemake and DVC have for it.
 TARGETS = {

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+MOST_FILES = 5  # that are named
+
 
 def changes(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
     """Say what differs between two recipes, a line for each part; changed settings by value."""
@@ -13,7 +15,7 @@ def changes(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]
         "config": [
             f"{name} ({_text(old, name)} -> {_text(new, name)})" for name in _unlike(old, new)
         ],
-        "code": _unlike(recorded["code"], wanted["code"]),
+        "code": _some(_unlike(recorded["code"], wanted["code"])),
         "upstream": _unlike(recorded["upstream"], wanted["upstream"]),
     }
     told = [f"{part} changed: {', '.join(changed)}" for part, changed in names.items() if changed]
@@ -36,6 +38,11 @@ def _unlike(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         for name in sorted(old.keys() | new.keys())
         if old.get(name, absent) != new.get(name, absent)
     ]
+
+
+def _some(files: list[str]) -> list[str]:
+    more = len(files) - MOST_FILES
+    return [*files[:MOST_FILES], f"and {more} more"] if more > 0 else files
 
 
 def _text(settings: Mapping[str, Any], name: str) -> str:

@@ -11,7 +11,7 @@ PROVENANCE_KEYS = {
     "stage", "key", "config", "code", "upstream", "fingerprint", "preset", "files", "inputs",
     "made",
 }  # fmt: skip
-OPTIONAL_KEYS = {"accepted_from"}  # see cgc.provenance.acceptance
+OPTIONAL_KEYS = {"accepted_from"}  # by earlier versions, in which stale artefacts could be accepted
 
 
 def read_provenance(path: Path) -> dict[str, Any] | None:

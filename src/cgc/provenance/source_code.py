@@ -1,67 +1,176 @@
-"""Which source files an artefact is made by: a step's module and all that it imports of ours."""
+"""Which code of this package a step runs, and a hash of each of its files.
+
+The code of a step is the import closure of the module that it enters: all of ours that this module
+imports, directly or not, anywhere in a file. Packages' `__init__` count, since importing a
+submodule runs them. So do modules that a string names, since a table may import by name. A closure
+may hold too much, never too little: it does not distinguish the branches of a step.
+
+`cgc.config` is part of it. A recipe holds the values of settings, but code derives from them what a
+step takes: the options of a network (`Variant.model_options`), the processes that divide a batch
+(`Train.num_processes`).
+
+Hashes are of code, not of prose: comments, docstrings, blank lines and trailing space do not count.
+"""
 
 import ast
 import hashlib
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
+
+from cgc.errors import UserError
 
 SOURCE = Path(__file__).parents[1]
+PACKAGE = "cgc"
 
-# What passes settings, files and choices along, but computes nothing. It is left out, with what
-# only it imports: a new key or a new model in the registry changes no result that there is.
-GLUE = {
-    "data.batches",
-    "data.prepare",
-    "devices",
-    "errors",
-    "files",
-    "models",
-    "models.registry",
-    "models.weights",
-    "paths",
-    "train.progress",
-    "train.run",
+# Results do not depend on these, so no closure holds them; tests check the reason of each.
+OUTSIDE = {
+    "cgc",  # its `__init__` holds the version, which no step reads: a release changes no result
+    "cgc.display",  # shows what it is passed on a terminal
+    "cgc.provenance",  # hands a step its recipe, which is fingerprinted by value, and paths
 }
-GLUE_PACKAGES = {"config", "provenance"}
+
+# A string, which is kept whatever it holds, or the end of a line: space, a comment, and the lines
+# after it that hold no more. Python's tokenizer takes ten times as long; tests compare the two.
+_STRING_OR_REST = re.compile(
+    r'''
+    (
+        """ (?: [^\\"] | \\. | "(?!"") )* """ | \'\'\' (?: [^\\'] | \\. | '(?!\'\') )* \'\'\'
+        | " (?: [^\\"] | \\. )* " | ' (?: [^\\'] | \\. )* '
+    )
+    | [ \t]* (?: \#[^\n]* )? (?: \n | \Z ) (?: [ \t]* (?: \#[^\n]* )? \n )*
+    ''',
+    re.DOTALL | re.VERBOSE,
+)
+_NAMED = re.compile(rf"""["']({PACKAGE}(?:\.\w+)+)["']""")
 
 
-def code_hashes(modules: Iterable[str]) -> dict[str, str]:
-    """Return the hash of every source file that `modules` are made of, by its path in the package.
+class _File(NamedTuple):
+    """What a source file does and imports.
+
+    Attributes:
+        digest: sha256 of its code.
+        imports: names that may be modules of ours.
+    """
+
+    digest: str
+    imports: tuple[str, ...]
+
+
+def code_hashes(*entries: str) -> dict[str, str]:
+    """Return the hash of every file that running some modules depends on, by its path in `SOURCE`.
+
+    Files of a package that are no Python, such as templates, count with its `__init__`.
 
     Args:
-        modules: names within the package, e.g. "data.digits".
+        entries: full names of modules, such as `cgc.train.run`.
+
+    Raises:
+        ValueError: there is no such module.
+        UserError: a file is not valid Python, as in the middle of an edit.
     """
+    return dict(_code_hashes(entries, SOURCE))
+
+
+def modules_below(package: str) -> list[str]:
+    """Return all modules of a package of ours, by their full names."""
+    files = SOURCE.joinpath(*package.split(".")[1:]).rglob("*.py")
+    names = [(PACKAGE, *file.relative_to(SOURCE).with_suffix("").parts) for file in files]
+    return sorted(".".join(name).removesuffix(".__init__") for name in names)
+
+
+@cache
+def _code_hashes(entries: tuple[str, ...], source: Path) -> dict[str, str]:
+    hashes: dict[str, str] = {}
+    for path in _closure(entries, source):
+        hashes[path.relative_to(source).as_posix()] = _read(path, source).digest
+        if path.name == "__init__.py":
+            for other in path.parent.iterdir():
+                if other.is_file() and other.suffix not in (".py", ".pyc"):
+                    digest = hashlib.sha256(other.read_bytes()).hexdigest()
+                    hashes[other.relative_to(source).as_posix()] = digest
+    return dict(sorted(hashes.items()))
+
+
+def _closure(entries: Iterable[str], source: Path) -> Iterator[Path]:
+    for entry in entries:
+        if _file(entry, source) is None:
+            raise ValueError(f"there is no module {entry} below {source}")
     found: set[str] = set()
-    waiting = list(modules)
+    waiting = list(entries)
     while waiting:
         module = waiting.pop()
-        if module not in found and not _is_glue(module):
-            found.add(module)
-            waiting.extend(_imports(module))
-    return {str(_file(m).relative_to(SOURCE)): _hash(_file(m)) for m in sorted(found)}
+        if module in found or _is_outside(module):
+            continue
+        found.add(module)
+        if path := _file(module, source):
+            waiting += [module.rpartition(".")[0], *_read(path, source).imports]
+            yield path
 
 
-def _is_glue(module: str) -> bool:
-    return module in GLUE or module.split(".")[0] in GLUE_PACKAGES
-
-
-def _file(module: str) -> Path:
-    path = SOURCE.joinpath(*module.split("."))
-    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+def _is_outside(module: str) -> bool:
+    return module in OUTSIDE or module.startswith("cgc.provenance.")
 
 
 @cache
-def _imports(module: str) -> tuple[str, ...]:
-    """Return the modules of this package that a module imports, wherever in the file."""
-    names: list[str] = []
-    for node in ast.walk(ast.parse(_file(module).read_text())):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("cgc."):
-            names.append(str(node.module).removeprefix("cgc."))
-    return tuple(names)
+def _file(module: str, source: Path) -> Path | None:
+    """Return the file of a module of ours; None if the name is that of something else."""
+    package, *names = module.split(".")
+    path = source.joinpath(*names)
+    files = (path / "__init__.py", path.with_name(f"{path.name}.py"))
+    return next((f for f in files if f.is_file()), None) if package == PACKAGE else None
 
 
 @cache
-def _hash(path: Path) -> str:
-    content = path.read_bytes().replace(b"\r\n", b"\n")
-    return hashlib.sha256(content).hexdigest()
+def _read(path: Path, source: Path) -> _File:
+    text = path.read_text(encoding="utf-8")
+    try:
+        tree = ast.parse(text)
+    except SyntaxError as error:
+        raise UserError(f"{path}, line {error.lineno}: {error.msg}; mend it first") from error
+    package = (PACKAGE, *path.parent.relative_to(source).parts)
+    code = code_of(text, tree)
+    imports = {*_imports(tree, package), *_NAMED.findall(code)}
+    return _File(hashlib.sha256(code.encode()).hexdigest(), tuple(sorted(imports)))
+
+
+def _imports(tree: ast.Module, package: tuple[str, ...]) -> Iterator[str]:
+    """Yield the names that are imported of ours; whether each is a module shows its file."""
+    for node in _statements(tree):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names if name.name.split(".")[0] == PACKAGE)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) + 1 - node.level] if node.level else ()
+            base = ".".join([*above, *filter(None, [node.module])])
+            if base.split(".")[0] == PACKAGE:
+                yield base
+                yield from (f"{base}.{name.name}" for name in node.names)
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield all statements below a node, without a look into expressions, which takes long."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt | ast.excepthandler | ast.match_case):
+            yield child
+            yield from _statements(child)
+
+
+def code_of(text: str, tree: ast.Module | None = None) -> str:
+    """Return source text without comments, docstrings, blank lines and trailing space.
+
+    Args:
+        text: of a module, with `\\n` for line ends.
+        tree: what `ast.parse` returns of it, if that exists already.
+    """
+    lines = text.split("\n")
+    for node in reversed(list(_statements(tree or ast.parse(text)))):
+        match node:
+            case ast.Expr(ast.Constant(str()) as docstring):  # a string that nothing takes
+                first, last = docstring.lineno - 1, (docstring.end_lineno or 0) - 1
+                # the tree counts bytes
+                before = lines[first].encode()[: docstring.col_offset].decode()
+                after = lines[last].encode()[docstring.end_col_offset :].decode()
+                lines[first : last + 1] = [before + after, *[""] * (last - first)]
+    return _STRING_OR_REST.sub(lambda match: match[1] or "\n", "\n".join(lines)).strip("\n")

@@ -1,6 +1,7 @@
 """Whether an artefact would be made the same way today, and if not, why not."""
 
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import Any
 
 from cgc.config import Config
@@ -31,6 +32,22 @@ def why_stale(made: Artefact, config: Config) -> list[str]:
     if recorded is None:
         return [f"missing {made.provenance.name}"]
     return [*changes(recorded, wanted), *other_inputs(recorded)]
+
+
+def notes(made: Artefact) -> list[str]:
+    """Say what is worth knowing of an artefact and makes it neither stale nor valid.
+
+    Raises:
+        UserError: its provenance file is damaged.
+    """
+    recorded = read_provenance(made.provenance)
+    if recorded is None:
+        return []
+    # "+cpu" or "+cu130" says for which device a version was built
+    then, now = (
+        full.split("+")[0] for full in (recorded["made"]["versions"]["torch"], version("torch"))
+    )
+    return [] if then == now else [f"made with torch {then}; torch {now} is installed"]
 
 
 def other_inputs(recorded: Mapping[str, Any]) -> list[str]:

@@ -19,13 +19,13 @@ from torch.nn.functional import cross_entropy
 
 from cgc.config import Train
 from cgc.data.batches import Batches, TrainBatches
+from cgc.display import TrainingDisplay
 from cgc.errors import UserError
 from cgc.layers.geometry import CHANNELS_LAST, store_channels_last
 from cgc.models.views import view_scores
 from cgc.train.checkpoint import Progress, load_checkpoint, save_checkpoint
 from cgc.train.micro_batches import running_statistics_kept, shares
 from cgc.train.mixup import Mixup
-from cgc.train.progress import TrainingDisplay
 from cgc.train.recipe import learning_rate_multiple, make_optimiser, set_learning_rate
 from cgc.train.running import Running
 from cgc.train.snapshots import save_snapshot

@@ -16,19 +16,42 @@ from filelock import FileLock, Timeout
 from lightning.fabric import Fabric
 from torch import nn
 
+from cgc import paths
 from cgc.config import Clips, Evaluate, Execution, Train, Variant
-from cgc.data.batches import train_batches, validation_batches
+from cgc.data.batches import clips_of, train_batches, validation_batches
 from cgc.data.clip_loading import count_short_clips
 from cgc.data.clip_table import ClipTable
 from cgc.data.prepared import read_description
 from cgc.devices import take_devices
 from cgc.errors import UserError
 from cgc.files import whole_file, write_json
-from cgc.models.names import package_versions
 from cgc.models.weights import Architecture, read_safetensors, save_model
-from cgc.provenance.job import environment
+from cgc.networks import package_versions
+from cgc.provenance.job import Job, environment
 from cgc.train.loop import Trainer, seed_everything
 from cgc.train.snapshots import join_snapshots
+
+
+def run_train_model(job: Job) -> None:
+    """Train the network of a job."""
+    initial = job.inputs_of("train_model")  # the image network that a clip network starts from
+    is_first_process = train_run(
+        name=job.made.key,
+        model=job.settings["model"],
+        variant=Variant(**job.settings["variant"]),
+        train=Train(**job.settings["train"]),
+        evaluate=Evaluate(**job.spec["evaluate"]),
+        clips=clips_of(job),
+        seed=job.settings["seed"],
+        data=job.inputs_of("prepare_data")[0].folder,
+        initial_weights=initial[0].folder / "model.safetensors" if initial else None,
+        checkpoint=paths.work_dir(job.spec["preset"], job.made.key) / "checkpoint.safetensors",
+        fingerprint=job.spec["recipe"]["fingerprint"],
+        execution=job.execution,
+        output=job.made.folder,
+    )
+    if is_first_process:
+        job.finish()
 
 
 def train_run(

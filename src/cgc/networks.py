@@ -17,7 +17,7 @@ class Network(NamedTuple):
     """A network of the list.
 
     Attributes:
-        module: where the code is.
+        module: of `cgc.models` that has the code.
         factory: class or function of that module; takes `num_classes` and the network's options.
         kind: what the network sees.
         arguments: of the factory, before `num_classes`.
@@ -32,18 +32,20 @@ class Network(NamedTuple):
 
     def load(self) -> Callable[..., Any]:
         """Import the code and return the factory with its first arguments."""
-        return partial(getattr(import_module(self.module), self.factory), *self.arguments)
+        return partial(
+            getattr(import_module(f"cgc.models.{self.module}"), self.factory), *self.arguments
+        )
 
 
 MODELS = {
-    "resnet11": Network("cgc.models.imagenet_resnet", "ResNet11"),
-    "resnet50": Network("cgc.models.imagenet_resnet", "resnet50_without_weights"),
-    "cifar_resnet8": Network("cgc.models.cifar_resnet", "CifarResNet", arguments=(8,)),
-    "cifar_resnet20": Network("cgc.models.cifar_resnet", "CifarResNet", arguments=(20,)),
-    "cifar_resnet56": Network("cgc.models.cifar_resnet", "CifarResNet", arguments=(56,)),
-    "cifar_resnet110": Network("cgc.models.cifar_resnet", "CifarResNet", arguments=(110,)),
-    "p3d_a_resnet11": Network("cgc.models.p3d", "P3DAResNet11", "clip"),
-    "p3d_a_resnet50": Network("cgc.models.p3d", "P3DAResNet50", "clip"),
+    "resnet11": Network("imagenet_resnet", "ResNet11"),
+    "resnet50": Network("imagenet_resnet", "resnet50_without_weights"),
+    "cifar_resnet8": Network("cifar_resnet", "CifarResNet", arguments=(8,)),
+    "cifar_resnet20": Network("cifar_resnet", "CifarResNet", arguments=(20,)),
+    "cifar_resnet56": Network("cifar_resnet", "CifarResNet", arguments=(56,)),
+    "cifar_resnet110": Network("cifar_resnet", "CifarResNet", arguments=(110,)),
+    "p3d_a_resnet11": Network("p3d", "P3DAResNet11", "clip"),
+    "p3d_a_resnet50": Network("p3d", "P3DAResNet50", "clip"),
 }
 LIBRARIES = ("timm", "torchvision")  # their networks are named `timm/resnet18`
 
@@ -59,7 +61,7 @@ def find_network(name: str) -> Network:
     library, slash, network = name.partition("/")
     if library in LIBRARIES and slash:
         factory = f"{library}_network"
-        return Network("cgc.models.libraries", factory, arguments=(network,), library=library)
+        return Network("libraries", factory, arguments=(network,), library=library)
     if name not in MODELS:
         known = ", ".join([*MODELS, *(f"{library}/NAME" for library in LIBRARIES)])
         raise ValueError(f"model must be one of {known}: got {name!r}{did_you_mean(name, MODELS)}")
@@ -67,8 +69,8 @@ def find_network(name: str) -> Network:
 
 
 def source_module(name: str) -> str:
-    """Return the module within `cgc` that builds the network, e.g. "models.p3d"."""
-    return find_network(name).module.removeprefix("cgc.")
+    """Return the full name of the module that builds the network, e.g. "cgc.models.p3d"."""
+    return f"cgc.models.{find_network(name).module}"
 
 
 def package_versions(name: str) -> dict[str, str]:

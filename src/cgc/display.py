@@ -1,11 +1,67 @@
-"""What a person sees while a network trains: a bar on a terminal, a line per epoch elsewhere."""
+"""What a person sees while a step takes long, on stderr: a bar on a terminal, lines in a log.
+
+Nothing here takes part in a result: items pass unchanged, and the rest returns nothing.
+"""
 
 import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+    track,
+)
+
+SECONDS_BETWEEN_LINES = 30.0
+
+Item = TypeVar("Item")
+
+
+def progress_bar(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
+    """Pass items on and show how many there were.
+
+    Args:
+        items: such as batches.
+        total: how many there will be.
+        what: is done with them, such as `evaluate ... (batches)`.
+    """
+    if sys.stderr.isatty():
+        console = Console(stderr=True)
+        yield from track(items, what, total=total, console=console, transient=True)
+        return
+    last_line = time.monotonic()
+    for number, item in enumerate(items, start=1):
+        yield item
+        if time.monotonic() - last_line >= SECONDS_BETWEEN_LINES:
+            last_line = time.monotonic()
+            print(f"{what}: {number} of {total}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def spinner(what: str) -> Iterator[None]:
+    """Show that something goes on whose length is not known, and for how long.
+
+    Args:
+        what: is done.
+    """
+    if not sys.stderr.isatty():
+        print(what, file=sys.stderr, flush=True)
+        yield
+        return
+    columns = (SpinnerColumn(), TextColumn(what), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        progress.add_task(what, total=None)
+        yield
 
 
 class TrainingDisplay:

@@ -1,0 +1,129 @@
+"""An edit makes stale what its code takes part in, and nothing upstream of that."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from artefact_samples import ROOT, work_in
+from run_steps import IMPORTED, STEPS
+
+from cgc import provenance
+from cgc.config import datasets, load_config
+from cgc.config.datasets import preparing_module
+from cgc.provenance import source_code
+from cgc.provenance.source_code import code_hashes
+
+SOURCE = ROOT / "src/cgc"
+DATA = {"prepare_data:digits", "prepare_data:moving_digits"}
+GATES = {"record_gates", "measure_gates", "measure_all_gates", "measure_controls"}
+WITH_NETWORK = {"train_model", "evaluate_model", *GATES}
+
+
+@pytest.fixture
+def edited(tmp_path, monkeypatch):
+    """Return the stages whose code an edit changes; of prepared data, the artefacts."""
+
+    def edit(path, old, new):
+        text = (SOURCE / path).read_text()
+        assert text.count(old) >= 1, f"{path} does not say {old!r}"
+        copy = tmp_path / "cgc"
+        shutil.copytree(SOURCE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        (copy / path).write_text(text.replace(old, new))
+        before = recipes()
+        monkeypatch.setattr(source_code, "SOURCE", copy)
+        now = recipes()
+        changed = [made for made in before if before[made]["code"] != now[made]["code"]]
+        for made in before:  # an artefact is stale for its code, or for what it is made from
+            upstream = any(before[m] != now[m] for m in before[made]["upstream"])
+            assert (before[made] != now[made]) == (made in changed or upstream)
+        return {made if made.startswith("prepare_data") else made.split(":")[0] for made in changed}
+
+    return edit
+
+
+def recipes():
+    config = load_config([ROOT / "config/config.yaml"])
+    return {
+        str(made): provenance.recipe(made.stage, made.key, config)
+        for made in provenance.artefacts(config)
+    }
+
+
+@pytest.fixture(autouse=True)
+def _configuration(tmp_path, monkeypatch):
+    work_in(tmp_path / "work", monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "stale"),
+    [
+        ("train/run.py", "seed_everything(seed)", "seed_everything(seed + 1)", {"train_model"}),
+        ("models/weights.py", "tensor.detach()", "0.5 * tensor.detach()", WITH_NETWORK),
+        ("models/registry.py", "skip=is_temporal", "skip=None", WITH_NETWORK),
+        ("models/__init__.py", "import MODELS,", "import MODELS as M,", WITH_NETWORK),
+        ("layers/gated_conv_triton.py", "import triton\n", "import triton, os\n", WITH_NETWORK),
+        ("data/batches.py", '"mean": description["mean"]', '"mean": (0, 0, 0)', WITH_NETWORK),
+        ("data/held.py", "2**31", "2**30", WITH_NETWORK),
+        ("data/prepare.py", '"kind", "source"', '"kind", "source", "seed"', DATA),
+        ("data/digits.py", "0.25", "0.5", {"prepare_data:digits"}),
+        ("data/moving_digits.py", "0.25", "0.5", {"prepare_data:moving_digits"}),
+        ("data/cifar10.py", "import", "import os\nimport", set()),
+        ("evaluate.py", "100 * top1", "99 * top1", {"evaluate_model"}),
+        ("gates/run.py", "seed=0", "seed=1", GATES),
+        ("gates/measured.py", '"inter", "intra"', '"intra", "inter"', GATES),
+        ("config/settings.py", 'exclude={"conv", ', "exclude={", DATA | WITH_NETWORK),
+        ("display.py", "= 30.0", "= 10.0", set()),
+        ("provenance/job.py", '"torchvision", ', "", set()),
+        ("cli/steps.py", "import typer", "import os\nimport typer", set()),
+        ("report/style.py", "import", "import os\nimport", set()),
+        ("__init__.py", '"0.', '"1.', set()),
+    ],
+)
+def test_edited_code_makes_stale(edited, path, old, new, stale):
+    assert edited(path, old, new) == stale
+
+
+def test_comments_and_docstrings_make_nothing_stale(tmp_path, monkeypatch):
+    before = recipes()
+    copy = tmp_path / "cgc"
+    shutil.copytree(SOURCE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in copy.rglob("*.py"):
+        text = re.sub(r'^( *""")(?=[A-Z].*)', r"\1In other words: ", path.read_text(), flags=re.M)
+        path.write_text(f"# A comment\n\n{text}    # and one more\n")
+    monkeypatch.setattr(source_code, "SOURCE", copy)
+    assert recipes() == before
+
+
+@pytest.mark.parametrize("kind", get_args(get_args(datasets.Dataset)[0]))
+def test_every_kind_of_data_set_is_prepared_by_the_module_of_its_name(kind):
+    name = get_args(kind.model_fields["kind"].annotation)[0]
+    files = code_hashes(preparing_module(name))
+    assert f"def prepare_{name}(" in (SOURCE / f"data/{name}.py").read_text()
+    assert f"data/{name}.py" in files
+
+
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory):
+    """Files of ours that a step imported when it ran, by artefact."""
+    folder = tmp_path_factory.mktemp("steps")
+    shutil.copytree(ROOT / "config", folder / "config")
+    script = [sys.executable, str(ROOT / "tests/provenance/run_steps.py")]
+    done = subprocess.run(script, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads((folder / IMPORTED).read_text())
+
+
+@pytest.mark.parametrize(("stage", "key"), STEPS)
+def test_all_that_a_step_imports_when_it_runs_is_in_its_recipe(imported, stage, key):
+    config = load_config()
+    covered = {str(SOURCE / file) for file in provenance.recipe(stage, key, config)["code"]}
+    display = str(SOURCE / "display.py")
+    assert provenance.STAGES[stage].split(".")[-1] in {
+        Path(file).stem for file in imported[f"{stage}:{key}"]
+    }
+    assert set(imported[f"{stage}:{key}"]) - covered <= {display}
