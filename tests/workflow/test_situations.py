@@ -132,6 +132,19 @@ def test_edited_evaluation_code_evaluates_only(made):
     assert made.expensive("paper") == {"evaluate_model": 4}
 
 
+@pytest.mark.parametrize("file", ["report/style.py", "report/drawing.py", "cli/publish.py"])
+def test_edited_code_of_figures_redraws_them_only(made, file):
+    made.change(f"src/cgc/{file}")
+    assert made.planned(FIGURE) == {"plot_gate_matrix": 1}
+    assert made.expensive("paper") == {}
+
+
+def test_comments_make_nothing_stale_and_redraw_nothing(made):
+    for file in ("train/loop.py", "evaluate.py", "report/style.py", "report/page/run_list.py"):
+        made.comment(f"src/cgc/{file}")
+    assert made.planned("paper").keys() <= {"paper"}
+
+
 def test_forcing_everything_makes_figures_and_tables_only(made):
     planned = made.planned("paper", "--forceall")
     assert planned.pop("paper") == 1

@@ -29,11 +29,9 @@ RUN = str(provenance.artefact("train_model", "{run}", CONFIG.label).folder)
 # What a job takes of the `gpu` resource, which the profile bounds; training may take more.
 GPUS = 0 if CONFIG.execution.accelerator == "cpu" else 1
 LOGS = f"logs/{CONFIG.label}"
-# What figures and tables are made from; the preset is part of it.
+# What figures and tables are made from, a file that has another name when any of it changes: the
+# preset, the artefacts' recipes, and the code of the report.
 PUBLICATION = str(provenance.write_publication(CONFIG))
-REPORT_CODE = sorted(
-    str(path) for path in Path("src/cgc/report").iterdir() if path.is_file()
-)
 
 # Jobs that run on other machines parse this file too, when their spec is already written.
 if workflow.is_main_process:

@@ -1,10 +1,9 @@
-# Figures: cheap, ordinary rules. `publication` names the preset, so another preset draws them anew.
+# Figures: cheap, ordinary rules. `publication` stands for preset and code: another one draws them again.
 
 
 rule plot_gate_matrix:
     input:
         publication=PUBLICATION,
-        code="src/cgc/report/gate_matrix.py",
         distances=files_of("measure_gates", CONFIG.gates.run),
     output:
         pdf=report(

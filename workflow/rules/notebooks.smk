@@ -5,7 +5,6 @@ rule render_notebook:
     input:
         publication=PUBLICATION,
         notebook="notebooks/{notebook}.py",
-        code=REPORT_CODE,
         artefacts=lambda wildcards: sources_of(FIGURES[f"fig_{wildcards.notebook}"]),
     output:
         html=report(

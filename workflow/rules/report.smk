@@ -6,12 +6,6 @@
 rule make_report:
     input:
         publication=PUBLICATION,
-        code=REPORT_CODE,
-        page=[
-            str(path)
-            for path in sorted(Path("src/cgc/report/page").iterdir())
-            if path.is_file()
-        ],
         readings="docs/readings.md",
         figures=expand("results/{figure}.png", figure=figures_of(CONFIG)),
         tables=expand("results/{table}.csv", table=tables_of(CONFIG)),

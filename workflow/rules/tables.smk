@@ -4,7 +4,6 @@
 rule make_table:
     input:
         publication=PUBLICATION,
-        code=REPORT_CODE,
         claims="config/claims.yaml",
         artefacts=lambda wildcards: sources_of(TABLES[wildcards.table]),
     output:

@@ -9,6 +9,10 @@ from cgc.config import Config, check_config
 from cgc.files import json_text, read_json, whole_file, write_json
 from cgc.provenance.artefacts import artefacts, parse_run
 from cgc.provenance.recipes import recipe, settings
+from cgc.provenance.source_code import code_hashes, modules_below
+
+# What makes figures and tables. Notebooks are no modules; they import from the report.
+PUBLISHES, REPORT = "cgc.cli.publish", "cgc.report"
 
 
 def spec_path(config: Config, stage: str, key: str) -> Path:
@@ -38,7 +42,7 @@ def write_spec(config: Config, stage: str, key: str, because: list[str]) -> Path
 
 
 def write_publication(config: Config) -> Path:
-    """Write what figures and tables are made from: configuration, and recipes of all artefacts.
+    """Write what figures and tables are made from: settings, code, and recipes of all artefacts.
 
     Another content has another name, so that a figure is drawn anew when anything changed, and
     two commands with different presets do not disturb each other.
@@ -47,6 +51,7 @@ def write_publication(config: Config) -> Path:
         {
             "preset": config.label,
             "config": settings(config),
+            "code": code_hashes(PUBLISHES, *modules_below(REPORT)),
             "recipes": {
                 str(made): recipe(made.stage, made.key, config)["fingerprint"]
                 for made in artefacts(config)
