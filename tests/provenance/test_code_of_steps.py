@@ -1,5 +1,6 @@
 """An edit makes stale what its code takes part in, and nothing upstream of that."""
 
+import ast
 import json
 import re
 import shutil
@@ -16,12 +17,16 @@ from cgc import provenance
 from cgc.config import datasets, load_config
 from cgc.config.datasets import preparing_module
 from cgc.provenance import source_code
-from cgc.provenance.source_code import code_hashes
+from cgc.provenance.source_code import code_hashes, code_of
 
 SOURCE = ROOT / "src/cgc"
 DATA = {"prepare_data:digits", "prepare_data:moving_digits"}
 GATES = {"record_gates", "measure_gates", "measure_all_gates", "measure_controls"}
 WITH_NETWORK = {"train_model", "evaluate_model", *GATES}
+KINDS = [
+    get_args(section.model_fields["kind"].annotation)[0]
+    for section in get_args(get_args(datasets.Dataset)[0])
+]
 
 
 @pytest.fixture
@@ -99,16 +104,14 @@ def test_comments_and_docstrings_make_nothing_stale(tmp_path, monkeypatch):
     assert recipes() == before
 
 
-@pytest.mark.parametrize("kind", get_args(get_args(datasets.Dataset)[0]))
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_data_set_is_prepared_by_the_module_of_its_name(kind):
-    name = get_args(kind.model_fields["kind"].annotation)[0]
-    files = code_hashes(preparing_module(name))
-    assert f"def prepare_{name}(" in (SOURCE / f"data/{name}.py").read_text()
-    assert f"data/{name}.py" in files
+    assert f"def prepare_{kind}(" in (SOURCE / f"data/{kind}.py").read_text()
+    assert f"data/{kind}.py" in code_hashes(preparing_module(kind))
 
 
 @pytest.fixture(scope="module")
-def imported(tmp_path_factory):
+def files_imported(tmp_path_factory):
     """Files of ours that a step imported when it ran, by artefact."""
     folder = tmp_path_factory.mktemp("steps")
     shutil.copytree(ROOT / "config", folder / "config")
@@ -119,11 +122,65 @@ def imported(tmp_path_factory):
 
 
 @pytest.mark.parametrize(("stage", "key"), STEPS)
-def test_all_that_a_step_imports_when_it_runs_is_in_its_recipe(imported, stage, key):
-    config = load_config()
-    covered = {str(SOURCE / file) for file in provenance.recipe(stage, key, config)["code"]}
-    display = str(SOURCE / "display.py")
-    assert provenance.STAGES[stage].split(".")[-1] in {
-        Path(file).stem for file in imported[f"{stage}:{key}"]
+def test_all_that_a_step_imports_when_it_runs_is_in_its_recipe(files_imported, stage, key):
+    imported_now = set(files_imported[f"{stage}:{key}"])
+    code = provenance.recipe(stage, key, load_config())["code"]
+    assert provenance.STAGES[stage].split(".")[-1] in {Path(file).stem for file in imported_now}
+    assert imported_now - {str(SOURCE / file) for file in code} <= {str(SOURCE / "display.py")}
+
+
+# The closures of our steps: what they leave out, and what they cannot see.
+
+
+def closure_of_steps():
+    entries = [*provenance.STAGES.values(), *(preparing_module(kind) for kind in KINDS)]
+    return [SOURCE / file for file in code_hashes(*entries) if file.endswith(".py")]
+
+
+def test_display_takes_nothing_of_ours_and_so_leads_to_no_result():
+    assert imported(SOURCE / "display.py") == set()
+
+
+def test_package_itself_holds_its_version_only_and_no_step_reads_it():
+    (statement,) = ast.parse(code_of((SOURCE / "__init__.py").read_text())).body
+    assert isinstance(statement, ast.Assign)
+    assert [target.id for target in statement.targets] == ["__version__"]
+    assert [path for path in closure_of_steps() if "__version__" in path.read_text()] == []
+
+
+def test_steps_take_of_provenance_only_their_job_and_what_is_noted_of_the_machine():
+    taken = {
+        name
+        for path in closure_of_steps()
+        for name in imported(path)
+        if name.startswith("cgc.provenance")
     }
-    assert set(imported[f"{stage}:{key}"]) - covered <= {display}
+    assert taken == {
+        "cgc.provenance.Artefact",
+        "cgc.provenance.job.Job",
+        "cgc.provenance.job.environment",
+    }
+
+
+def test_steps_use_nothing_that_their_hashes_leave_out():
+    """Docstrings and comments are cut; a module that is imported by a computed name is not seen."""
+    hidden = ("__doc__", "getdoc", "getsource", "import_module", "__import__")
+    users = {
+        path.relative_to(SOURCE).as_posix(): [word for word in hidden if word in path.read_text()]
+        for path in closure_of_steps()
+    }
+    # its recipe enters the module of the data set's kind by the same rule
+    assert {path: words for path, words in users.items() if words} == {
+        "data/prepare.py": ["import_module"]
+    }
+
+
+def imported(path):
+    """Return the full names that a file imports from our package."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{name.name}" for name in node.names}
+        elif isinstance(node, ast.Import):
+            names |= {name.name for name in node.names}
+    return {name for name in names if name.split(".")[0] == "cgc"}

@@ -10,8 +10,6 @@ from tokenize import COMMENT
 import pytest
 from artefact_samples import ROOT
 
-from cgc import provenance
-from cgc.config.datasets import preparing_module
 from cgc.errors import UserError
 from cgc.provenance import source_code
 from cgc.provenance.source_code import code_hashes, code_of, modules_below
@@ -231,65 +229,6 @@ def test_modules_below_a_package_are_all_of_its_files():
     files = {path.relative_to(SOURCE).as_posix() for path in (SOURCE / "report").rglob("*.py")}
     assert len(modules_below("cgc.report")) == len(files)
     assert files <= set(code_hashes(*modules_below("cgc.report")))
-
-
-# The closures of our steps: what they leave out, and what they cannot see.
-
-
-def closure_of_steps():
-    entries = [*provenance.STAGES.values(), *(preparing_module(kind) for kind in KINDS)]
-    return [SOURCE / file for file in code_hashes(*entries) if file.endswith(".py")]
-
-
-KINDS = ("digits", "cifar10", "images", "moving_digits", "videos", "frame_lists")
-
-
-def test_display_takes_nothing_of_ours_and_so_leads_to_no_result():
-    assert imported(SOURCE / "display.py") == set()
-
-
-def test_package_itself_holds_its_version_only_and_no_step_reads_it():
-    (statement,) = ast.parse(code_of((SOURCE / "__init__.py").read_text())).body
-    assert isinstance(statement, ast.Assign)
-    assert [target.id for target in statement.targets] == ["__version__"]
-    assert [path for path in closure_of_steps() if "__version__" in path.read_text()] == []
-
-
-def test_steps_take_of_provenance_only_their_job_and_what_is_noted_of_the_machine():
-    taken = {
-        name
-        for path in closure_of_steps()
-        for name in imported(path)
-        if name.startswith("cgc.provenance")
-    }
-    assert taken == {
-        "cgc.provenance.Artefact",
-        "cgc.provenance.job.Job",
-        "cgc.provenance.job.environment",
-    }
-
-
-def test_steps_use_nothing_that_their_hashes_leave_out():
-    """Docstrings and comments are cut; a module that is imported by a computed name is not seen."""
-    hidden = ("__doc__", "getdoc", "getsource", "import_module", "__import__")
-    users = {
-        path.relative_to(SOURCE).as_posix(): [word for word in hidden if word in path.read_text()]
-        for path in closure_of_steps()
-    }
-    # its recipe enters the module of the data set's kind by the same rule
-    assert {path: words for path, words in users.items() if words} == {
-        "data/prepare.py": ["import_module"]
-    }
-
-
-def imported(path):
-    """Return the full names that a file imports from our package."""
-    return {
-        f"{node.module}.{name.name}"
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "cgc"
-        for name in node.names
-    }
 
 
 def test_all_files_take_less_than_half_a_second(tmp_path, monkeypatch):
