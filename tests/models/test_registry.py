@@ -90,7 +90,7 @@ def test_source_of_a_network_is_the_version_of_its_library(name, expected):
 
 @pytest.mark.parametrize(
     ("name", "module"),
-    [("cifar_resnet20", "cgc.models.cifar_resnet"), ("p3d_a_resnet50", "models.p3d")],
+    [("cifar_resnet20", "cgc.models.cifar_resnet"), ("p3d_a_resnet50", "cgc.models.p3d")],
 )
 def test_source_module_is_where_the_network_is_written(name, module):
     assert source_module(name) == module

@@ -51,6 +51,7 @@ def draw_gate_matrix(config: Config, folder: Path) -> tuple[list[Path], Artefact
         layer=measured.layer,
         counts=distances.counts,
     )
+    caption = f"Reference results. {caption}" if config.is_reference else caption
     corrected_share, cdnv = corrected_share_and_cdnv(distances)
     figure = gate_matrix_figure(
         distances.difference,

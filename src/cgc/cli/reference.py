@@ -128,7 +128,7 @@ def _print_rows(rows: "list[Compared]", reference: "Reference") -> None:
         f"Reference of {reference.made['date'][:10]}, commit {reference.made['commit']}.\n"
         f"Allowed: {LEVEL:.0%} interval of your mean, by the spread of the reference's seeds."
     )
-    width = max(len(row.number.name) for row in rows)
+    width = max(len(row.number.name) for row in rows) if rows else 0
     heads = f"{'number':12} {'ours':>10} {'reference':>10} {'allowed':>8}"
     for group, members in groupby(rows, key=lambda row: row.number.group):
         print(f"\n{group}\n{'':{width}} {heads}")

@@ -14,7 +14,8 @@ from cgc.provenance.recipes import settings
 from cgc.reference.kept import RECORD, SCHEMA, files_below
 
 LARGEST_BYTES = 1_000_000  # of a file in git
-# What is kept of an artefact beside its provenance; of those that are not named, nothing else.
+# Artefacts whose every file is kept, and files that are kept of those upstream; of all artefacts
+# their provenance is.
 UPSTREAM = {"prepare_data": ("dataset.json",), "train_model": ("history.csv", "run.json")}
 RESULTS = ("evaluate_model", "measure_gates", "measure_all_gates", "measure_controls")
 
