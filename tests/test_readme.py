@@ -32,6 +32,7 @@ from typer.core import TyperGroup
 from cgc import cli, provenance
 from cgc.config import load_config
 from cgc.errors import UserError
+from cgc.reference.kept import RECORD
 
 PAGE_NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 RUNS = ROOT / "results/tiny/runs"
@@ -170,7 +171,9 @@ def named_files(page: Path) -> list[str]:
     return [
         code
         for code in inline_codes(page)
-        if PATH.fullmatch(code) and not code.startswith(MADE) and code not in artefacts | shown
+        if PATH.fullmatch(code)
+        and not code.startswith(MADE)
+        and code not in artefacts | shown | {RECORD}
     ]
 
 

@@ -70,7 +70,7 @@ def _configuration(tmp_path, monkeypatch):
         ("train/run.py", "seed_everything(seed)", "seed_everything(seed + 1)", {"train_model"}),
         ("models/weights.py", "tensor.detach()", "0.5 * tensor.detach()", WITH_NETWORK),
         ("models/registry.py", "skip=is_temporal", "skip=None", WITH_NETWORK),
-        ("models/__init__.py", "import MODELS,", "import MODELS as M,", WITH_NETWORK),
+        ("models/__init__.py", "import MODELS", "import MODELS as M", WITH_NETWORK),
         ("layers/gated_conv_triton.py", "import triton\n", "import triton, os\n", WITH_NETWORK),
         ("data/batches.py", '"mean": description["mean"]', '"mean": (0, 0, 0)', WITH_NETWORK),
         ("data/held.py", "2**31", "2**30", WITH_NETWORK),
@@ -169,9 +169,10 @@ def test_steps_use_nothing_that_their_hashes_leave_out():
         path.relative_to(SOURCE).as_posix(): [word for word in hidden if word in path.read_text()]
         for path in closure_of_steps()
     }
-    # its recipe enters the module of the data set's kind by the same rule
+    # recipes enter the module of the data set's kind and that of the network by the same rule
     assert {path: words for path, words in users.items() if words} == {
-        "data/prepare.py": ["import_module"]
+        "data/prepare.py": ["import_module"],
+        "networks.py": ["import_module"],
     }
 
 

@@ -231,7 +231,7 @@ def test_modules_below_a_package_are_all_of_its_files():
     assert files <= set(code_hashes(*modules_below("cgc.report")))
 
 
-def test_all_files_take_less_than_half_a_second(tmp_path, monkeypatch):
+def test_all_files_take_less_than_a_second(tmp_path, monkeypatch):
     """Of this process, the best of three, since others may use the machine."""
     seconds = []
     for name in ("a", "b", "c"):  # what was read is not read again
@@ -240,4 +240,4 @@ def test_all_files_take_less_than_half_a_second(tmp_path, monkeypatch):
         start = time.process_time()
         assert len(code_hashes(*modules_below("cgc"))) > 100
         seconds.append(time.process_time() - start)
-    assert min(seconds) < 0.5
+    assert min(seconds) < 1

@@ -72,7 +72,7 @@ class Trained(NamedTuple):
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory):
     checkout = Checkout(tmp_path_factory.mktemp("trained"))
-    options = ("--config", "max_images=120", "max_epochs=8")
+    options = ("--config", "max_images=120", "max_epochs=6")
     run = "cifar10_ablation/cgc/seed0"
     make = ("snakemake", "results/fig1_gate_matrix.pdf", *options, "--cores", "1")
     process = checkout.begin(str(PROGRAMS / make[0]), *make[1:])  # itself, to kill it

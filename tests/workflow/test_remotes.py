@@ -187,7 +187,7 @@ def busy(origin, tmp_path, monkeypatch):
 
     def begin(*command):
         copy = origin.checkout.copy(tmp_path)
-        copy.comment("src/cgc/evaluate.py")
+        copy.change("src/cgc/evaluate.py")
         with monkeypatch.context() as context:
             context.setenv("STAND_IN_WAITS", "1")
             process = copy.begin(*command)
