@@ -2,7 +2,7 @@
 
     uv run python -m benchmarks run --quick     every part in small, in seconds
     uv run python -m benchmarks run             everything that this machine can measure
-    uv run python -m benchmarks targets         the measured numbers against what is to be reached
+    uv run python -m benchmarks show            the tables of what was measured before
 
 See benchmarks/README.md.
 """

@@ -14,7 +14,6 @@ from benchmarks.cases import Case, Condition
 from benchmarks.contenders import CONTENDERS
 from benchmarks.results import TORCH_DEVICES, Section, keep_section, make_section, read_sections
 from benchmarks.suites import SUITES, Row, measure, not_run
-from benchmarks.targets import verdicts
 from cgc.errors import UserError
 
 RESULTS = Path("benchmarks/results")
@@ -133,10 +132,10 @@ def show(output: Folder = None) -> None:
         tables.show(*map(tables.section_table, read_sections(folder, device).values()))
 
 
-@app.command()
-def targets(output: Folder = None) -> None:
-    """Compare what was measured with what is to be reached."""
-    tables.show(tables.targets_table(verdicts(output or RESULTS)))
+@app.command(hidden=True)
+def targets() -> None:
+    """Refuse a command of earlier versions."""
+    raise UserError("`targets` is gone, use `python -m benchmarks show`")
 
 
 if __name__ == "__main__":

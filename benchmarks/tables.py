@@ -1,6 +1,5 @@
 """Sections and targets as tables on a terminal."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
@@ -9,7 +8,6 @@ from rich.table import Table
 from benchmarks.cases import Condition
 from benchmarks.contenders import PLAIN
 from benchmarks.results import Section
-from benchmarks.targets import Verdict
 
 MILLION = 10**6
 COLUMNS = (
@@ -87,16 +85,6 @@ def _caption(section: Section) -> str:
         f"medians of {section['repeats']} rounds; {where}; torch {versions['torch']}; "
         f"commit {section['commit']}; {section['date']}"
     )
-
-
-def targets_table(verdicts: Iterable[Verdict]) -> Table:
-    """Return a table with a row for each target."""
-    table = Table(title="what is to be reached", title_justify="left")
-    for column in ("target", "measured", "at least", "aim", "verdict", "measured by"):
-        table.add_column(column)
-    for verdict in verdicts:
-        table.add_row(*verdict)
-    return table
 
 
 def show(*tables: Table | str) -> None:

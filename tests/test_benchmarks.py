@@ -1,6 +1,5 @@
 """The benchmarks: what they measure is what the networks do, and what they write is whole."""
 
-import json
 from collections import Counter
 from math import prod
 from pathlib import Path
@@ -14,7 +13,6 @@ from benchmarks.contenders import OURS, PLAIN, RELEASED, conv_of, use
 from benchmarks.networks import Network, gated_layers
 from benchmarks.results import TORCH_DEVICES, keep_section, make_section, read_sections
 from benchmarks.suites import SUITES, Row, measure, not_run
-from benchmarks.targets import GATE_MATRIX, TARGETS, verdicts
 from benchmarks.timing import Passes, Times, time_in_turn, weighted_sum
 from torch import nn
 from typer.testing import CliRunner
@@ -266,48 +264,10 @@ def test_section_replaces_only_its_own(tmp_path):
     assert read_sections(tmp_path, "cpu")["resnet50_layers/fp32"]["commit"] == "second"
 
 
-def test_targets_compare_ours_with_what_was_measured_beside_it(tmp_path):
-    keep_section(tmp_path, section())
-    found = {verdict.target: verdict for verdict in verdicts(tmp_path)}
-    assert found["CPU, ResNet-50's gated layers, released / ours"][1:5] == ("4", "3", "4.5", "met")
-    of_plain = found["CPU, ResNet-50's gated layers, ours / plain"]
-    assert of_plain[1:5] == ("2", "2.5", "1.3", "met")
-    error = found["CPU, resnet50_layers, largest error in fp32"]
-    assert (error.measured, error.verdict) == ("1e-06", "met, and the aim")
-    assert found["CPU, ResNet-20 step, released / ours"].verdict == "not run"
-
-
-@pytest.mark.parametrize(
-    ("classes", "seconds", "verdicts_of_it"),
-    [
-        (1000, 80.0, ["met, and the aim", "met"]),
-        (1000, 400.0, ["missed", "met"]),
-        (20, 1.0, ["not run", "not run"]),
-    ],
-)
-def test_targets_read_the_gate_matrix_at_the_size_of_the_paper(
-    tmp_path, classes, seconds, verdicts_of_it
-):
-    size = {"classes": classes, "images": 50, "channels": 512, "threads": 2}
-    measured = {"time_seconds": seconds, "peak_resident_gib": 3.0}
-    (tmp_path / "gate_matrix.json").write_text(json.dumps(size | measured))
-    found = [v.verdict for v in verdicts(tmp_path) if v.target.startswith("Gate matrix")]
-    assert found == verdicts_of_it
-
-
-@pytest.mark.parametrize("changes", [{"quick": True}, {"status": "not run"}, {"device": "gpu"}])
-def test_targets_take_no_small_and_no_other_measurement(changes):
-    assert TARGETS[0].verdict([section(**changes)]).verdict == "not run"
-
-
-def test_target_that_was_not_reached_is_missed():
-    slow = section()
-    slow["rows"][-1]["total_seconds"]["median"] = 4.0  # ours, against 8 and 1
-    assert [target.verdict([slow]).verdict for target in TARGETS[:2]] == ["missed", "missed"]
-
-
-def test_every_target_is_of_a_suite():
-    assert {target.suite for target in TARGETS} <= {*SUITES, GATE_MATRIX}
+def test_command_that_is_gone_says_what_to_type():
+    told = CliRunner().invoke(command_line.app, ["targets"])
+    assert isinstance(told.exception, UserError)
+    assert "python -m benchmarks show" in str(told.exception)
 
 
 def test_unknown_suite_is_named():
