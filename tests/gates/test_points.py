@@ -90,7 +90,7 @@ def test_label_out_of_range_is_refused(label: int) -> None:
 
 def test_points_of_unequal_shapes_are_refused() -> None:
     batches = [(torch.zeros(2, 3), torch.tensor([0, 1])), (torch.zeros(1, 4), torch.tensor([0]))]
-    with pytest.raises(UserError, match=r"all have 3 numbers and one label: got \(1, 4\) for 1"):
+    with pytest.raises(UserError, match=r"all have 3 elements and one label: got \(1, 4\) for 1"):
         point_distances(lambda: batches, 2)
 
 

@@ -8,13 +8,13 @@ So the same quantities are measured, by the same formulas and on the same images
     pooled_context   the layer's input averaged to the kernel's positions: all that its gates see
     features         the layer's input averaged over all positions
     plain_features   the same in the plain network of the same recipe and seed
-    redrawn_gates    kernels, with the layer's gates drawn anew: not trained, but fed the same
+    redrawn_gates    kernels, with the layer's gates redrawn: not trained, but fed the same
     untrained        kernels of the network before training; constant gates give exactly 0
 
 The kernels' result is evidence for gates that add class structure only as far as it exceeds the
 others. Shuffled labels, the null of every row, say nothing from 5 images per class on.
 
-READING(redrawn-gates): gates drawn anew have norms of weight 1, as a zero one would make them
+READING(redrawn-gates): redrawn gates have norms of weight 1, as a zero one would make them
 constant, and running statistics of the same images, as a trained gate's norms have.
 """
 

@@ -19,7 +19,7 @@ What keeps the result exact:
 - each sum is made by one thread in one order: the number of threads changes no digit.
 
 Shape letters: N images (n those of one class), M classes, C input channels, O output channels,
-K kernel positions, D = K * C/groups numbers of a kernel per output channel.
+K kernel positions, D = K * C/groups elements of a kernel per output channel.
 
 READING(ordered-pairs): the "cases" are the ordered pairs of different classes (i,j), and the
 "corresponding" intra-class distance is that of the first, intra(i). `share_of` also counts with

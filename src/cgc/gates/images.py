@@ -9,7 +9,7 @@ d(n,m) of single images. With weights w_n that sum to 1 over each class,
     || centre_i - centre_j ||² = cross(i,j) - spread_i - spread_j
     || point_n - centre_i ||²  = sum of w_m d(n,m) over images m of class i - spread_i
 
-Shape letters: N images (n those of one class), M classes, R sets of weights, D numbers of a point,
+Shape letters: N images (n those of one class), M classes, R sets of weights, D elements of a point,
 or of a kernel per output channel.
 """
 
@@ -30,7 +30,7 @@ from cgc.gates.threads import worker_threads
 
 MAX_IMAGES = 2000
 
-_CHUNK = 2**23  # numbers of the points that exist in float64 at a time
+_CHUNK = 2**23  # elements of the points that exist in float64 at a time
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def point_image_distances(points: Tensor, labels: Tensor) -> ImageDistances:
     """Compute the squared distances between plain vectors, in float64 and without a copy of all.
 
     Args:
-        points: (N, *shape) with D numbers each.
+        points: (N, *shape) with D elements each.
         labels: class of each point, (N,); classes may be missing, as in a sample of classes.
 
     Raises:

@@ -9,7 +9,7 @@ Gates of float32 logits, such as a record's, are float32: off by about 1e-7. Whe
 in distances, because the logits hardly vary or are very large, gates are float64.
 
 Shape letters: N images (n chosen ones), C input channels, O output channels, K kernel positions,
-D = K * C/groups numbers of a kernel per output channel, input channels innermost: PyTorch is fast
+D = K * C/groups elements of a kernel per output channel, input channels innermost: PyTorch is fast
 only along rows longer than the few kernel positions.
 """
 
@@ -67,8 +67,8 @@ class ChannelGates:
     def of(self, images: Tensor, channels: range) -> Iterator[Tensor]:
         """Yield the gates of `images` (n,) for each of `channels`, (n, D).
 
-        All are the same tensor, which may be changed and is overwritten by the next: small enough
-        to stay in the cache, it is never allocated anew.
+        All are the same tensor, which may be changed and is overwritten by the next. It is allocated
+        once and small enough to stay in the cache.
         """
         input_nKC = self.input_NCK[images].transpose(1, 2).contiguous().to(self.dtype)
         output_nOK = self.output_NOK[images, channels.start : channels.stop].to(self.dtype)
@@ -88,7 +88,7 @@ class ChannelGates:
     def _gate(
         self, input_nKC: Tensor, output_nK1: Tensor, minus_first_KC: Tensor, gates_nKC: Tensor
     ) -> None:
-        # neither addcmul nor sigmoid: in a tensor's last few numbers they round differently, which
+        # neither addcmul nor sigmoid: in a tensor's last few elements they round differently, which
         # would tell equal gates apart
         torch.add(input_nKC, output_nK1, out=gates_nKC)
         if not self._splits:  # inf is right: the gate is 0

@@ -4,7 +4,7 @@ Controls (pixels, pooled contexts, features) get the same quantities as kernels,
 formulas, from vectors that are streamed twice: once for the centres, once for the distances to
 them. As for kernels, the first point is taken from all, so that equal points are exactly 0 apart.
 
-Shape letters: N points, B of one batch, M classes, D numbers of a point.
+Shape letters: N points, B of one batch, M classes, D elements of a point.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -20,7 +20,7 @@ from cgc.gates.threads import worker_threads
 
 Batches = Callable[[], Iterable[tuple[Tensor, Tensor]]]
 
-_CHUNK = 2**22  # numbers of the points that exist in float64 at a time
+_CHUNK = 2**22  # elements of the points that exist in float64 at a time
 
 
 def point_distances(batches: Batches, num_classes: int) -> GateDistances:
@@ -31,7 +31,7 @@ def point_distances(batches: Batches, num_classes: int) -> GateDistances:
 
     Args:
         batches: called for each pass; returns the batches, the same each time: points (B, *shape)
-            with D numbers each, and their labels (B,), in any order of classes.
+            with D elements each, and their labels (B,), in any order of classes.
         num_classes: M.
 
     Raises:
@@ -85,7 +85,7 @@ def _chunks(batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, 
         shape = shape or points_BD.shape[1:]
         if points_BD.shape != (len(labels_B), *shape):
             raise UserError(
-                f"points must all have {shape.numel()} numbers and one label: got "
+                f"points must all have {shape.numel()} elements and one label: got "
                 f"{tuple(points_BD.shape)} for {len(labels_B)} labels"
             )
         size = max(1, _CHUNK // max(1, shape.numel()))

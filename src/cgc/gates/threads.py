@@ -12,7 +12,7 @@ def worker_threads() -> Iterator[ThreadPoolExecutor]:
     """Yield a pool of as many threads as PyTorch has, each doing its tensor operations alone.
 
     Were every small operation split over the cores instead, they would wait for each other at each
-    one; beside other programs that was more than 10 times slower.
+    one; on a busy machine that was more than 10 times slower.
     """
     count = torch.get_num_threads()
     try:
