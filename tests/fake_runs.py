@@ -75,7 +75,10 @@ def make_shares(
     return make(config, made, {"gate_shares.json": shares})
 
 
-def make_controls(config: Config, rows: list[dict[str, Any]]) -> Artefact:
-    """Make the controls of the analysed run."""
+def make_controls(
+    config: Config, rows: list[dict[str, Any]], snapshots: list[dict[str, Any]] | None = None
+) -> Artefact:
+    """Make the controls of the analysed run, and those of the epochs before its last."""
     made = provenance.artefact("measure_controls", config.gates.run, config.label)
-    return make(config, made, {"gate_controls.json": json.dumps(rows)})
+    contents = {"gate_controls.json": rows, "gate_snapshots.json": snapshots or []}
+    return make(config, made, {name: json.dumps(content) for name, content in contents.items()})

@@ -4,7 +4,8 @@ from matplotlib.figure import Figure
 
 from cgc.config import load_config
 from cgc.errors import UserError
-from cgc.report.ablation_figure import ablation_accuracies, ablation_figure, interval_of_mean
+from cgc.report.ablation_figure import ablation_accuracies, ablation_figure
+from cgc.report.paired import interval_of_mean
 
 pytestmark = pytest.mark.usefixtures("empty_checkout")
 PLAIN = [90.0, 92.0, 94.0]

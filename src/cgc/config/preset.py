@@ -175,10 +175,14 @@ class Config(Section):
         )
 
     def train_settings(self, run: Run) -> Train:
-        """Return how `run` is trained: the setting's recipe, the variant's changes, shortened."""
+        """Return how `run` is trained: the setting's recipe, the variant's changes, shortened.
+
+        Only the runs whose gates are measured during training keep weights of other epochs.
+        """
         train, variant = self.settings[run.setting].train, self.variants[run.variant]
         epochs = min(train.epochs, self.max_epochs or train.epochs)
-        kept = [epoch for epoch in train.snapshot_epochs if epoch < epochs]
+        is_measured = run in (*self.gate_runs([]), self.plain_run())
+        kept = [epoch for epoch in train.snapshot_epochs if epoch < epochs and is_measured]
         changes: dict[str, Any] = {"epochs": epochs, "snapshot_epochs": kept}
         if variant.gate_learning_rate_factor is not None:
             changes["gate_learning_rate_factor"] = variant.gate_learning_rate_factor

@@ -78,7 +78,8 @@ class Train(Section):
     schedule: Schedule
     augment: Augment
     snapshot_epochs: list[PositiveInt] = Field(
-        [], description="epochs after which the weights are kept as well, counted from 1"
+        [],
+        description="epochs after which the analysed run and its plain one keep weights too",
     )
 
     def num_shares(self) -> int:

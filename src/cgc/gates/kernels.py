@@ -67,8 +67,8 @@ class ChannelGates:
     def of(self, images: Tensor, channels: range) -> Iterator[Tensor]:
         """Yield the gates of `images` (n,) for each of `channels`, (n, D).
 
-        All are the same tensor, which may be changed and is overwritten by the next. It is allocated
-        once and small enough to stay in the cache.
+        All are the same tensor, which may be changed and is overwritten by the next. It is
+        allocated once and small enough to stay in the cache.
         """
         input_nKC = self.input_NCK[images].transpose(1, 2).contiguous().to(self.dtype)
         output_nOK = self.output_NOK[images, channels.start : channels.stop].to(self.dtype)

@@ -1,23 +1,21 @@
 """The CIFAR-10 ablation of A.2 as points: every seed, the mean, and how well it is known."""
 
 import textwrap
-from math import sqrt
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scipy.special import stdtrit
 
 from cgc.config import Config, Run
 from cgc.report.accuracy_tables import ABLATION, describe_variant
 from cgc.report.drawing import GRID_COLOUR, captioned_figure, figure_caption, not_run
+from cgc.report.paired import interval_of_mean
 from cgc.report.scores import run_metrics, settings_called
 from cgc.report.style import TEXT_WIDTH_INCHES, print_style
 from cgc.report.table_files import NOT_RUN
 
 NAME = "fig_cifar10_ablation"
-LEVEL = 0.95
 LABEL_LETTERS = 30  # after which a row's label is broken
 ROW_INCHES = 0.32
 
@@ -56,13 +54,6 @@ def ablation_accuracies(config: Config) -> dict[str, list[float]]:
         ]
         for variant in setting.variants
     }
-
-
-def interval_of_mean(values: list[float]) -> float:
-    """Return half the width of the mean's 95 % interval (Student's t); 0 for a single value."""
-    if len(values) < 2:
-        return 0.0
-    return float(stdtrit(len(values) - 1, (1 + LEVEL) / 2)) * stdev(values) / sqrt(len(values))
 
 
 def _draw_row(axes: Axes, row: int, values: list[float]) -> None:

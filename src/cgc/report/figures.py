@@ -75,6 +75,15 @@ FIGURES = {
         stages=("measure_all_gates", "measure_controls"),
         shows_seeds=True,
     ),
+    "fig_evidence": FigureInfo(
+        "Clusters and accuracy",
+        "Corrected share of separated class pairs and median CDNV in the last gated layer, against "
+        "validation accuracy: modulated kernels, what they are computed from, and pixels. Points "
+        "of one network are epochs of its training.",
+        "Two panels against validation accuracy, the corrected share and the CDNV. Colours and "
+        "dashes are representations, markers are data sets, small numbers are epochs.",
+        stages=("measure_controls",),
+    ),
     "fig_cifar10_ablation": FigureInfo(
         "CIFAR-10 ablation",
         "Top-1 accuracy of every variant of the ablation: each seed, the mean, and its 95 % "

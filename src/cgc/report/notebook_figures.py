@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from cgc.config import Config
 from cgc.report import (
     ablation_figure,
+    evidence_figure,
     gate_controls_figure,
     gate_explorer,
     gate_shares_figure,
@@ -20,6 +21,7 @@ NOTEBOOK_FIGURES: dict[str, Callable[[Config], Figure]] = {
     gate_controls_figure.NAME: gate_controls_figure.gate_controls_figure,
     gate_shares_figure.NAME: gate_shares_figure.gate_shares_figure,
     ablation_figure.NAME: ablation_figure.ablation_figure,
+    evidence_figure.NAME: evidence_figure.evidence_figure,
     schedules_figure.NAME: schedules_figure.schedules_figure,
     training_curves.NAME: training_curves.training_curves_figure,
     p3d_figure.NAME: p3d_figure.p3d_figure,

@@ -1,0 +1,94 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Evidence
+#
+# The supplement's questions, answered by runs of this artifact that were kept in
+# `results/reference`. `docs/results.md` is the same as a page. The figure adds the preset that
+# this notebook looks at.
+
+# %%
+from cgc.report.evidence import Evidence
+from cgc.report.evidence_figure import evidence_figure, evidence_points
+from cgc.report.notebook import Notebook
+
+# %% tags=["parameters"]
+preset = None  # the tiny preset; or a file, e.g. "config/presets/cifar10_cpu.yaml"
+publication = None  # the workflow says here what it publishes
+
+# %%
+notebook = Notebook("evidence", preset, publication)
+evidence = Evidence.read()
+
+# %% [markdown]
+# ## A.1: Do modulated kernels cluster by class, beyond what context and features already do?
+
+# %%
+notebook.say(lambda config: evidence.clusters.said)
+
+# %%
+notebook.table(lambda config: evidence.clusters.shown)
+
+# %% [markdown]
+# ## Do the clusters come with accuracy?
+#
+# If the gates added clusters, the kernels' points would run ahead of those of their input, the
+# pooled context: above it on the left, below it on the right.
+
+# %%
+notebook.publish(evidence_figure)
+
+# %%
+notebook.table(evidence_points)
+
+# %% [markdown]
+# ## A.1: In which layers?
+
+# %%
+notebook.say(lambda config: evidence.layers.said)
+
+# %%
+notebook.table(lambda config: evidence.layers.shown)
+
+# %% [markdown]
+# ## A.2: Is a context-gated network more accurate than a plain one?
+
+# %%
+notebook.say(lambda config: evidence.accuracy.said)
+
+# %%
+notebook.table(lambda config: evidence.accuracy.shown)
+
+# %% [markdown]
+# ## A.2: Which parts of the layer matter?
+
+# %%
+notebook.say(lambda config: evidence.parts.said)
+
+# %%
+notebook.table(lambda config: evidence.parts.shown)
+
+# %% [markdown]
+# ## A.3: Does P3D-A use time, and does gating help it?
+
+# %%
+notebook.say(lambda config: evidence.video.said)
+
+# %%
+notebook.table(lambda config: evidence.video.shown)
+
+# %% [markdown]
+# ## Which runs these are
+
+# %%
+notebook.table(lambda config: evidence.runs.shown)

@@ -1,0 +1,351 @@
+"""The supplement's questions, answered by reference results: `docs/results.md` and a notebook.
+
+Every number, and every word that depends on one, is computed from the files below
+`results/reference`. A question without runs is answered `not run`.
+"""
+
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import pandas as pd
+
+from cgc.config import Config
+from cgc.files import read_json
+from cgc.paths import reference_dir
+from cgc.provenance import artefact
+from cgc.reference.kept import Reference, read_reference, references
+from cgc.report.accuracy_tables import ABLATION, VIDEO
+from cgc.report.drawing import variant_name
+from cgc.report.gate_controls_figure import compared_rows
+from cgc.report.layer_tables import gates_table, layers_of
+from cgc.report.paired import paired_difference
+from cgc.report.scores import frame_of, run_metrics, summary, valid_artefact
+from cgc.report.share_meaning import meaning_of_share
+from cgc.report.table_files import NO_VALUE, NOT_RUN
+
+SECONDS_PER_HOUR = 3600
+LINE = 120  # letters
+# What of the layer each variant of the ablation goes without, and what it has in its place.
+PARTS = {
+    "gates_from_ones": ("zero initialization", "last norms of the gates start at one"),
+    "gates_zero_relu": ("our reading of it", "the literal one, which leaves the gates constant"),
+    "gates_full_rate": ("a tenth of the learning rate", "the full rate for the gates"),
+    "input_branch": ("the output branch", "the input branch only"),
+    "output_branch": ("the input branch", "the output branch only"),
+    "full_interaction": ("a shared channel interaction", "one full linear map"),
+}
+
+
+@dataclass(frozen=True)
+class Section:
+    """A question and what the runs say.
+
+    Attributes:
+        question: heading, with the section of the supplement that it is of.
+        answers: by the runs that give them, a paragraph each; empty where nothing was run.
+        table: the numbers; None where nothing was run.
+        limits: what the answers do not show.
+        figures: paths from the repository's root, with what one sees.
+    """
+
+    question: str
+    answers: dict[str, str]
+    table: pd.DataFrame | None
+    limits: str
+    figures: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def said(self) -> str:
+        """The answers as plain text."""
+        return " ".join(f"{runs}: {answer}" for runs, answer in self.answers.items()) or NOT_RUN
+
+    @property
+    def shown(self) -> pd.DataFrame:
+        """The table; a single cell where nothing was run."""
+        return pd.DataFrame({"runs": [NOT_RUN]}) if self.table is None else self.table
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The supplement's questions in its order."""
+
+    clusters: Section
+    layers: Section
+    accuracy: Section
+    parts: Section
+    video: Section
+    runs: Section
+
+    @classmethod
+    def read(cls) -> "Evidence":
+        """Answer the questions from all references that there are, the tiny preset's last.
+
+        Raises:
+            UserError: a reference is damaged.
+        """
+        presets = sorted(references(), key=lambda preset: (preset == "tiny", preset))
+        found = [read_reference(preset) for preset in presets]
+        configs = [reference.config for reference in found]
+        return cls(
+            _clusters(configs),
+            _layers(configs),
+            _accuracy(configs),
+            _parts(configs),
+            _video(configs),
+            _runs(found),
+        )
+
+
+def _clusters(configs: Sequence[Config]) -> Section:
+    analysed = [config for config in configs if _has_controls(config)]
+    frames: list[pd.DataFrame] = []
+    answers, figures = {}, {}
+    for config in analysed:
+        meaning = meaning_of_share(config)
+        answers[_name(config)] = f"{meaning.verdict} {meaning.number} {meaning.bias}"
+        rows = compared_rows(gates_table(config))
+        frames.append(rows)
+        figure = str(reference_dir(config.preset) / "fig_gate_controls.png")
+        figures[figure] = f"Share and CDNV of kernels and controls, preset {config.preset}"
+    columns = ["preset", "run", "representation", "share_percent", "corrected_share_percent"]
+    table = pd.concat(frames)[[*columns, "median_cdnv"]] if frames else None
+    return Section(
+        "A.1: Do modulated kernels cluster by class, beyond what context and features already do?",
+        answers,
+        table,
+        "A share says that classes differ, not that the gates make them differ: images of a class "
+        "are alike before any gate sees them. Only what the kernels have beyond their inputs and "
+        "beyond redrawn gates is the gates' own. None of these networks was trained on ImageNet.",
+        figures,
+    )
+
+
+def _layers(configs: Sequence[Config]) -> Section:
+    frames: list[pd.DataFrame] = []
+    answers = {}
+    for config in configs:
+        if not _has(config, "measure_all_gates", config.gates.run):
+            continue
+        rows = layers_of(gates_table(config))
+        frames.append(rows)
+        first, last = rows["corrected_share_percent"].iloc[[0, -1]]
+        best = rows["layer"].iloc[rows["corrected_share_percent"].astype(float).argmax()]
+        answers[_name(config)] = (
+            f"From {first:.0f} % of class pairs in the first gated layer to "
+            f"{last:.0f} % in the last (corrected); the largest share is that of `{best}`."
+        )
+    columns = ["preset", "layer", "share_percent", "corrected_share_percent", "median_cdnv"]
+    return Section(
+        "A.1: In which layers?",
+        answers,
+        pd.concat(frames)[columns] if frames else None,
+        "Layers see different inputs, so that a difference between two of them is not the gates' "
+        "alone.",
+    )
+
+
+def _accuracy(configs: Sequence[Config]) -> Section:
+    rows: list[dict[str, Any]] = []
+    answers = {}
+    for config in configs:
+        for setting in config.settings:
+            if setting == VIDEO or not (row := _compared(config, setting, "cgc", "plain")):
+                continue
+            rows.append(row)
+            answers[_title(config, setting)] = _difference_in_words(row)
+    return Section(
+        "A.2: Is a context-gated network more accurate than a plain one?",
+        answers,
+        frame_of(rows) if rows else None,
+        "The supplement states settings and no accuracies for these networks; short trainings of "
+        "small networks do not decide what long trainings of large ones would give.",
+    )
+
+
+def _parts(configs: Sequence[Config]) -> Section:
+    rows: list[dict[str, Any]] = []
+    answers = {}
+    for config in configs:
+        variants = config.settings[ABLATION].variants if ABLATION in config.settings else []
+        compared = [
+            {"without": PARTS[variant][0], "instead": PARTS[variant][1]} | row
+            for variant in variants
+            if variant in PARTS and (row := _compared(config, ABLATION, variant, "cgc"))
+        ]
+        rows += compared
+        words = {
+            sign: [row["without"] for row in compared if row["answer"] == sign]
+            for sign in dict.fromkeys(row["answer"] for row in compared)
+        }
+        if words:
+            said = "; ".join(f"{sign} without {', '.join(parts)}" for sign, parts in words.items())
+            answers[_title(config, ABLATION)] = f"Accuracy compared with CGC: {said}."
+    return Section(
+        "A.2: Which parts of the layer matter?",
+        answers,
+        frame_of(rows) if rows else None,
+        "Six comparisons at 95 %: about one such table in four shows a difference where there is "
+        "none. Three seeds give wide intervals.",
+    )
+
+
+def _video(configs: Sequence[Config]) -> Section:
+    rows: list[dict[str, Any]] = []
+    answers = {}
+    for config in configs:
+        if VIDEO not in config.settings:
+            continue
+        others = [name for name in config.settings[VIDEO].variants if name != "plain"]
+        found = [row for name in others if (row := _compared(config, VIDEO, name, "plain"))]
+        rows += found
+        said = " ".join(_difference_in_words(row) for row in found)
+        if said:
+            chance = f" Chance is {_chance(config, VIDEO):.0f} %."
+            answers[_title(config, VIDEO)] = f"{said}{chance}"
+    return Section(
+        "A.3: Does P3D-A use time, and does gating help it?",
+        answers,
+        frame_of(rows) if rows else None,
+        "Neither embedded digits in motion nor 300 clips are Something-Something; no network here "
+        "was trained on it.",
+    )
+
+
+def _runs(references: Sequence[Reference]) -> Section:
+    rows = []
+    for reference in references:
+        config = reference.config
+        trained = [run for run in config.all_runs() if run_metrics(config, run)]
+        about = [_about_run(config, str(run)) for run in trained]
+        rows.append(
+            {
+                "preset": config.preset,
+                "data": config.description,
+                "n": len(trained),
+                "runs_in_preset": len(config.all_runs()),
+                "device": ", ".join(sorted({each["device"] for each in about})) or NOT_RUN,
+                "hours": sum(each["duration_seconds"] for each in about) / SECONDS_PER_HOUR,
+                "commit": ", ".join(sorted({str(each["commit"]) for each in about})),
+            }
+        )
+    return Section(
+        "Which runs these are",
+        {},
+        frame_of(rows) if rows else None,
+        "Hours are the sum of the trainings' wall times, each in one thread of a busy machine.",
+    )
+
+
+def _compared(config: Config, setting: str, variant: str, baseline: str) -> dict[str, Any] | None:
+    """Return the accuracies of two variants and their paired difference; None if not both ran."""
+    difference = paired_difference(config, setting, variant, baseline)
+    if difference is None:
+        return None
+    ours, theirs = (
+        summary(config, setting, name, ("top1_percent",)) for name in (variant, baseline)
+    )
+    return {
+        "preset": config.preset,
+        "setting": setting,
+        "variant": variant_name(variant),
+        "top1_percent": ours["top1_percent_mean"],
+        "baseline": variant_name(baseline),
+        "baseline_top1_percent": theirs["top1_percent_mean"],
+        "difference": difference.mean,
+        "low": difference.low,
+        "high": difference.high,
+        "interval_over": f"{difference.n} seeds" if difference.over == "seeds" else "images",
+        "answer": difference.in_words,
+    }
+
+
+def _difference_in_words(row: dict[str, Any]) -> str:
+    return (
+        f"{row['variant']} {row['top1_percent']:.1f} %, {row['baseline']} "
+        f"{row['baseline_top1_percent']:.1f} %, difference {row['difference']:+.1f} points (95 % "
+        f"interval {row['low']:+.1f} to {row['high']:+.1f} over {row['interval_over']}): "
+        f"{row['answer']}."
+    )
+
+
+def _about_run(config: Config, run: str) -> dict[str, Any]:
+    path = artefact("train_model", run, config.label).folder / "run.json"
+    return read_json(path, made_by="train_model")
+
+
+def _chance(config: Config, setting: str) -> float:
+    folder = artefact("prepare_data", config.settings[setting].dataset, config.label).folder
+    classes = read_json(folder / "dataset.json", made_by="prepare_data")["classes"]
+    return 100 / len(classes)
+
+
+def _has_controls(config: Config) -> bool:
+    return _has(config, "measure_controls", config.gates.run) and _has(
+        config, "measure_all_gates", config.gates.run
+    )
+
+
+def _has(config: Config, stage: str, run: str) -> bool:
+    return valid_artefact(stage, run, config) is not None
+
+
+def _name(config: Config) -> str:
+    return f"Preset {config.preset}"
+
+
+def _title(config: Config, setting: str) -> str:
+    return f"Preset {config.preset}, {setting}"
+
+
+def markdown_page(evidence: Evidence, link: Callable[[str], str]) -> str:
+    """Return `docs/results.md`.
+
+    Args:
+        evidence: to show.
+        link: turns a path from the repository's root into one from the page.
+    """
+    about = (
+        "What runs of this artifact say about the supplement's questions. Every number comes from "
+        "a run that was finished; settings, seed, commit, device and seconds of each are in "
+        f"[results/reference]({link('results/reference')}). This page is written from those files "
+        "by `uv run tools/write_results.py`. Intervals hold 95 %: over seeds they are for other "
+        "trainings (Student's t over pairs of the same seed), over images for other images only."
+    )
+    lines = ["# Results", "", _wrapped(about)]
+    for section in (getattr(evidence, each.name) for each in fields(evidence)):
+        lines += ["", f"## {section.question}", "", *_blocks(section, link)]
+    return "\n".join(lines) + "\n"
+
+
+def _blocks(section: Section, link: Callable[[str], str]) -> Iterator[str]:
+    """Yield the lines of a section's body."""
+    if section.table is None:
+        yield f"{NOT_RUN.capitalize()}."
+        return
+    for runs, answer in section.answers.items():
+        yield from (_wrapped(f"**{runs}.** {answer}"), "")
+    yield from (table_markdown(section.table), "")
+    for path, alt_text in section.figures.items():
+        yield from (f"![{alt_text}]({link(path)})", "")
+    yield _wrapped(f"*Limits.* {section.limits}")
+
+
+def _wrapped(paragraph: str) -> str:
+    return textwrap.fill(paragraph, LINE, break_long_words=False, break_on_hyphens=False)
+
+
+def table_markdown(frame: pd.DataFrame) -> str:
+    """Return a table as Markdown, numbers rounded as their uncertainty allows."""
+    return frame.map(_cell).rename(columns=_header).to_markdown(index=False, disable_numparse=True)
+
+
+def _cell(value: Any) -> str:
+    if value is None or value != value:
+        return NO_VALUE
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
+def _header(name: str) -> str:
+    return name.replace("_percent", " (%)").replace("_", " ").replace("top1", "top-1")
