@@ -4,13 +4,15 @@ import pytest
 import timm
 import torch
 from torch import nn
-from torchvision.models import mobilenet_v3_small, resnet50
+from torchvision.models import mobilenet_v3_small, resnet18, resnet50
+from torchvision.models.feature_extraction import create_feature_extractor
 
 from cgc.layers import (
     GATE_OPTIONS,
     ContextGatedConv2d,
     ContextGatedConv3d,
     convert_convolutions,
+    gated_layers,
 )
 
 
@@ -103,3 +105,85 @@ def test_conversion_refuses_subclasses_that_compute_something_else():
 
     with pytest.raises(ValueError, match="0: a Standardised is not a plain convolution"):
         convert_convolutions(nn.Sequential(Standardised(4, 4, 3)))
+
+
+@pytest.mark.parametrize("gate_init", ["zero", "zero-relu"])
+def test_preserved_network_computes_what_it_did(gate_init):
+    model = resnet18(num_classes=10).double().eval()
+    x = torch.randn(2, 3, 64, 64, dtype=torch.float64)
+    before = model(x)
+    convert_convolutions(model, preserve=True, gate_init=gate_init)
+    torch.testing.assert_close(model(x), before)
+
+
+def test_conversion_without_preserving_halves_every_kernel():
+    conv = nn.Conv2d(4, 6, 3, bias=False)
+    x = torch.randn(2, 4, 8, 8)
+    before = conv(x)
+    torch.testing.assert_close(convert_convolutions(conv)(x), 0.5 * before)
+
+
+def test_preserving_doubles_a_weight_that_two_layers_share_once():
+    first, second = nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+    second.weight = first.weight
+    model = nn.Sequential(first, second).eval()
+    x = torch.randn(2, 4, 8, 8)
+    before = model(x)
+    torch.testing.assert_close(convert_convolutions(model, preserve=True)(x), before)
+
+
+def test_gates_that_do_not_start_constant_cannot_preserve():
+    with pytest.raises(ValueError, match="preserve=True needs gates that start constant"):
+        convert_convolutions(resnet18(), preserve=True, gate_init="ones")
+
+
+def test_gated_layers_are_those_that_were_converted():
+    model = resnet18()
+    convolutions = {n: m for n, m in model.named_modules() if isinstance(m, nn.Conv2d)}
+    large = [name for name, conv in convolutions.items() if conv.kernel_size > (1, 1)]
+    assert list(gated_layers(convert_convolutions(model))) == large
+
+
+def test_network_is_left_as_it_was_when_a_layer_is_refused():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3, padding_mode="circular"))
+    with pytest.raises(ValueError, match="1: padding_mode"):
+        convert_convolutions(model)
+    assert gated_layers(model) == {}
+
+
+def test_one_dimensional_and_transposed_convolutions_stay():
+    model = nn.Sequential(nn.Conv1d(3, 4, 3), nn.ConvTranspose2d(4, 4, 3))
+    layers = list(model)
+    assert list(convert_convolutions(model)) == layers
+
+
+@pytest.mark.parametrize(
+    "hook",
+    [
+        nn.utils.weight_norm,
+        lambda conv: conv.register_forward_hook(print),
+        lambda conv: conv.register_forward_pre_hook(print),
+        lambda conv: conv.register_full_backward_hook(print),
+    ],
+    ids=["weight_norm", "forward", "forward_pre", "backward"],
+)
+@pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated")
+def test_layer_with_hooks_is_refused_by_name(hook):
+    model = nn.Sequential(nn.Conv2d(3, 4, 3))
+    hook(model[0])
+    with pytest.raises(ValueError, match=r"^0: has hooks"):
+        convert_convolutions(model)
+
+
+def test_layer_with_a_parametrized_weight_is_refused_by_name():
+    model = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 4, 3)))
+    with pytest.raises(ValueError, match=r"^0: a ParametrizedConv2d is not a plain convolution"):
+        convert_convolutions(model)
+
+
+def test_features_of_a_converted_network_are_extracted_with_gated_layers_as_leaves():
+    model = convert_convolutions(resnet18()).eval()
+    leaves = {"leaf_modules": [ContextGatedConv2d]}
+    extractor = create_feature_extractor(model, ["layer4", "fc"], tracer_kwargs=leaves)
+    x = torch.randn(2, 3, 64, 64)
+    torch.testing.assert_close(extractor(x)["fc"], model(x))

@@ -25,6 +25,7 @@ from cgc.errors import UserError
 from cgc.files import whole_file
 from cgc.gates.classes import class_counts
 from cgc.gates.distances import BLOCK_BYTES, GateDistances, gate_distances
+from cgc.layers import gated_layers
 
 RECORD_BYTES = 2 * 2**30
 _LOGIT_BYTES = 4  # float32
@@ -74,12 +75,7 @@ def gate_layers(model: nn.Module) -> dict[str, nn.Module]:
     Raises:
         UserError: there are none.
     """
-    layers = {
-        name: module
-        for name, module in model.named_modules()
-        # a gated layer with a 1x1 kernel is an ordinary convolution and has no gates
-        if hasattr(module, "gate_logits") and getattr(module, "is_gated", True)
-    }
+    layers = gated_layers(model)
     if not layers:
         raise UserError(
             f"{type(model).__name__} has no context-gated layer: the gate analysis needs a network "

@@ -7,11 +7,14 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import nn
 
 from cgc.layers.context_gated_conv import ContextGatedConv2d, ContextGatedConv3d
 
 GATED = {nn.Conv2d: ContextGatedConv2d, nn.Conv3d: ContextGatedConv3d}
+
+HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
 
 # The layer's own options: its keyword-only arguments, without those that say where parameters lie.
 GATE_OPTIONS = tuple(
@@ -25,16 +28,22 @@ def convert_convolutions(
     module: nn.Module,
     *,
     skip: Callable[[str, nn.Module], bool] | None = None,
+    preserve: bool = False,
     **gate_options: Any,
 ) -> nn.Module:
     """Replace every `nn.Conv2d` and `nn.Conv3d` with a kernel larger than 1 by its gated form.
 
     The gated layer takes over the very parameters, so an optimiser made before still holds them;
-    only the gates are new. Layers that are gated already stay.
+    only the gates are new. Layers that are gated already stay, and so do `nn.Conv1d` and transposed
+    convolutions, which have no gated form. `gated_layers` lists what a network has.
+
+    New gates are one half everywhere (`gate_init="zero"`), so a trained network computes something
+    else after conversion. With `preserve=True` its weights are doubled, and it computes the same.
 
     Args:
         module: a network (changed in place), or one convolution.
         skip: called with a layer's qualified name and the layer; True leaves it as it is.
+        preserve: double the weights of converted layers, so that outputs stay as they were.
         gate_options: `gate_init`, `branches`, `interaction_groups` of `ContextGatedConv2d`.
 
     Returns:
@@ -42,9 +51,10 @@ def convert_convolutions(
 
     Raises:
         TypeError: a gate option is unknown.
-        ValueError: a gate option is out of its range, or a layer cannot be converted: it is of a
-            subclass that computes something else (another padding, other weights), or it pads with
-            anything but zeros. The message names the layer.
+        ValueError: a gate option is out of its range, or `preserve` is asked for with gates that
+            do not start constant; or a layer cannot be converted: it is of a subclass that computes
+            something else (another padding, other weights), pads with anything but zeros, or has
+            hooks. The message names the layer, and nothing is converted.
 
     Example:
         >>> from torchvision.models import resnet50
@@ -55,6 +65,10 @@ def convert_convolutions(
     if unknown := [option for option in gate_options if option not in GATE_OPTIONS]:
         raise TypeError(
             f"gate options are {', '.join(GATE_OPTIONS)}: got {', '.join(sorted(unknown))}"
+        )
+    if preserve and gate_options.get("gate_init") == "ones":
+        raise ValueError(
+            "preserve=True needs gates that start constant: leave out gate_init='ones'"
         )
     converted: dict[nn.Module, nn.Module] = {}  # a layer that is used twice stays one layer
 
@@ -67,13 +81,35 @@ def convert_convolutions(
         return _is_convertible(layer) and not (skip and skip(name, layer))
 
     if is_converted("", module):
-        return convert("", module)
-    for parent_name, parent in list(module.named_modules()):
-        for child_name, child in list(parent._modules.items()):
-            name = f"{parent_name}.{child_name}".lstrip(".")
-            if child is not None and is_converted(name, child):
-                setattr(parent, child_name, convert(name, child))
+        module = convert("", module)
+    # all are made before one takes its place: a layer that is refused leaves the network as it was
+    places = [
+        (parent, child_name, convert(name, child))
+        for parent_name, parent in module.named_modules()
+        for child_name, child in parent._modules.items()
+        if child is not None
+        and is_converted(name := f"{parent_name}.{child_name}".lstrip("."), child)
+    ]
+    for parent, child_name, gated in places:
+        setattr(parent, child_name, gated)
+    if preserve:
+        with torch.no_grad():
+            weights: set[Any] = {conv.weight for conv in converted}  # layers may share one
+            for weight in weights:
+                weight.mul_(2)
     return module
+
+
+def gated_layers(module: nn.Module) -> dict[str, nn.Module]:
+    """Return the context-gated layers of a network by their qualified names, in their order.
+
+    A gated layer with a 1x1 kernel is an ordinary convolution, has no gates, and is left out.
+    """
+    return {
+        name: layer
+        for name, layer in module.named_modules()
+        if hasattr(layer, "gate_logits") and getattr(layer, "is_gated", True)
+    }
 
 
 def _is_convertible(layer: nn.Module) -> bool:
@@ -91,6 +127,11 @@ def _gated(name: str, conv: nn.Module, gate_options: dict[str, Any]) -> nn.Modul
             "adds; leave it out with skip=lambda name, layer: ..."
         )
     assert isinstance(conv, nn.Conv2d | nn.Conv3d)
+    if any(getattr(conv, hooks) for hooks in HOOKS):
+        raise ValueError(
+            f"{name}: has hooks, as weight_norm sets them, which its gated form would lose; remove "
+            "them first, or leave it out with skip=lambda name, layer: ..."
+        )
     try:
         gated = GATED[type(conv)](
             conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding,

@@ -8,11 +8,14 @@ Shape letters: B batch, C input channels, O output channels, G conv groups, K ke
 """
 
 from collections.abc import Sequence
+from itertools import product
 from math import prod
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from cgc.layers.gated_conv_op import BACKENDS, gated_conv
 
@@ -147,10 +150,57 @@ def _gated_conv(
     x, bias = _autocast(x, weight), None if bias is None else _autocast(bias, bias)
     stride, dilation = _per_side("stride", stride, dims), _per_side("dilation", dilation, dims)
     x, padding = _resolve_padding(x, padding, weight.shape[2:], stride, dilation)
-    y = gated_conv(
-        x, weight, input_logits, output_logits, stride, padding, dilation, groups, backend
-    )
+    operands = (x, weight, input_logits, output_logits)
+    if _is_transformed(*operands) or torch.onnx.is_in_onnx_export():
+        y = _sum_over_taps(*operands, stride, padding, dilation, groups)
+    else:
+        y = gated_conv(*operands, stride, padding, dilation, groups, backend)
     return y if bias is None else y + bias.view(-1, *[1] * dims)
+
+
+def _is_transformed(*operands: Tensor) -> bool:
+    """Tell whether forward-mode differentiation or a transform of `torch.func` follows an operand.
+
+    The operator knows reverse mode only: `torch.func.jvp` would take it for a constant.
+    """
+    if torch.compiler.is_compiling():
+        return False
+    return any(
+        torch._C._functorch.is_functorch_wrapped_tensor(operand)
+        or forward_ad.unpack_dual(operand).tangent is not None
+        for operand in operands
+    )
+
+
+def _sum_over_taps(
+    x: Tensor,
+    weight: Tensor,
+    input_logits: Tensor,
+    output_logits: Tensor,
+    stride: list[int],
+    padding: list[int],
+    dilation: list[int],
+    groups: int,
+) -> Tensor:
+    """Compute the operation by the operations that every transform and exporter knows: slower.
+
+    One product for each kernel position, of the kernels of all samples with the inputs it meets.
+    """
+    kernel = weight.shape[2:]
+    kernels_BOC = modulated_kernels(weight, input_logits, output_logits, groups).to(x.dtype)
+    kernels_BGOCK = kernels_BOC.unflatten(1, (groups, -1)).flatten(4)
+    padded = F.pad(x, [side for side in reversed(padding) for _ in range(2)])
+    sides = list(zip(padded.shape[2:], kernel, stride, dilation, strict=True))
+    output = [(length - d * (k - 1) - 1) // s + 1 for length, k, s, d in sides]
+    parts = []
+    for tap, position in enumerate(product(*map(range, kernel))):
+        met: list[Any] = [
+            slice(p * d, p * d + s * (n - 1) + 1, s)
+            for p, d, s, n in zip(position, dilation, stride, output, strict=True)
+        ]
+        x_BGCL = padded[(..., *met)].unflatten(1, (groups, -1)).flatten(3)
+        parts.append(kernels_BGOCK[..., tap] @ x_BGCL)
+    return sum(parts[1:], parts[0]).flatten(1, 2).unflatten(2, output)
 
 
 def _autocast(x: Tensor, weight: Tensor) -> Tensor:
