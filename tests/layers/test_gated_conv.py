@@ -124,7 +124,7 @@ def test_an_empty_batch_gives_an_empty_output(backend):
         ({"backend": "fast"}, "backend must be one of auto, grouped, .*, triton: got 'fast'"),
         (
             {"backend": "triton"},
-            "backend 'triton' takes images in .* got 4 dimensions, torch.float64",
+            "backend 'triton' takes images in .* got x .*, torch.float64",
         ),
         ({"stride": (1, 1, 1)}, r"stride must be one number or 2: got \(1, 1, 1\)"),
         ({"padding": "reflect"}, "padding must be one number or 2: got 'reflect'"),
@@ -153,3 +153,12 @@ def test_an_empty_batch_gives_an_empty_output(backend):
 def test_gated_conv2d_refuses_operands_that_do_not_belong_together(change, message):
     with pytest.raises(ValueError, match=message):
         gated_conv2d(**operands() | change)
+
+
+@pytest.mark.parametrize("backend", ["auto", "taps", "blocked", "grouped"])
+def test_kernel_larger_than_its_input_is_refused(backend):
+    x, weight = torch.randn(2, 4, 2, 2), torch.randn(6, 4, 3, 3)
+    with pytest.raises(
+        ValueError, match=r"kernel must fit into the padded input: got x \(2, 4, 2, 2\)"
+    ):
+        gated_conv2d(x, weight, torch.zeros(2, 4, 9), torch.zeros(2, 6, 9), backend=backend)

@@ -1,5 +1,7 @@
 """The operator in PyTorch: registration, precision, memory, autocast, compile, export."""
 
+import warnings
+
 import pytest
 import torch
 from torch.autograd.graph import saved_tensors_hooks
@@ -256,4 +258,85 @@ def test_backend_on_the_cpu_is_what_was_measured_to_be_best(channels, size, kern
     weight = torch.empty(channels, channels, *kernel, dtype=dtype)
     ones = [1] * len(size)
     geometry = Geometry(ones, [k // 2 for k in kernel], ones, groups=1)
-    assert gated_conv_op.choose("auto", x, weight, geometry) is gated_conv_op.BACKENDS[backend]
+    assert (
+        gated_conv_op.choose("auto", (x, weight, x, x), geometry) is gated_conv_op.BACKENDS[backend]
+    )
+
+
+# Triton's kernels on a GPU that nobody has measured them on; here other code stands for them.
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    """Let a backend stand for Triton's; returns how often its passes ran."""
+    calls = []
+    monkeypatch.setattr(gated_conv_op, "_CHECKED", {})
+
+    def set_passes(change_forward=lambda y: y, change_backward=lambda grads: grads):
+        loop = gated_conv_op.BACKENDS["loop"]
+
+        def forward(*operands):
+            calls.append("forward")
+            return change_forward(loop.forward(*operands))
+
+        def backward(*operands):
+            calls.append("backward")
+            return change_backward(loop.backward(*operands))
+
+        monkeypatch.setitem(
+            gated_conv_op.BACKENDS, "triton", gated_conv_op.Backend(forward, backward)
+        )
+        return calls
+
+    return set_passes
+
+
+def checked(batch=2):
+    geometry = Geometry((1, 1), (1, 1), (1, 1), 1)
+    generator = torch.Generator().manual_seed(0)
+    shapes = (batch, 4, 6, 5), (6, 4, 3, 3), (batch, 4, 9), (batch, 6, 9)
+    operands = tuple(torch.randn(shape, generator=generator) for shape in shapes)
+    return gated_conv_op.agrees_with_grouped(operands, geometry)
+
+
+def test_kernels_that_agree_are_checked_once_for_a_shape(stand_in):
+    calls = stand_in()
+    assert checked()
+    assert checked()
+    assert calls == ["forward", "backward"]
+    assert checked(batch=3)
+    assert len(calls) == 4
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"change_forward": lambda y: 1.01 * y},
+        {"change_backward": lambda grads: (*grads[:3], torch.zeros_like(grads[3]))},
+        {"change_backward": lambda grads: (torch.full_like(grads[0], torch.nan), *grads[1:])},
+    ],
+    ids=["output", "gradient", "nan"],
+)
+def test_kernels_that_disagree_are_left_with_one_warning(stand_in, changes):
+    stand_in(**changes)
+    with pytest.warns(UserWarning, match="are not used .* but 'grouped': output and gradients"):
+        assert not checked()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert not checked()
+
+
+def test_kernels_that_fail_are_left_with_the_reason(stand_in):
+    def fail(y):
+        raise RuntimeError("out of resources")
+
+    stand_in(change_forward=fail)
+    with pytest.warns(UserWarning, match="'grouped': RuntimeError: out of resources"):
+        assert not checked()
+
+
+def test_triton_takes_no_more_images_than_a_grid_has_room_for():
+    geometry = Geometry((1, 1), (0, 0), (1, 1), 1)
+    x = torch.empty(1, 1, 3, 3).expand(65_536, 1, 3, 3)
+    with pytest.raises(ValueError, match=r"up to 65535 .* got x \(65536, 1, 3, 3\)"):
+        gated_conv_op.choose("triton", (x, x[:1], x, x), geometry)

@@ -8,9 +8,7 @@ Shape letters: B batch, C input channels, O output channels, G conv groups, K ke
 """
 
 from collections.abc import Sequence
-from itertools import product
 from math import prod
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +16,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from cgc.layers.gated_conv_op import BACKENDS, gated_conv
+from cgc.layers.geometry import Geometry
 
 Size = int | Sequence[int]
 
@@ -150,6 +149,12 @@ def _gated_conv(
     x, bias = _autocast(x, weight), None if bias is None else _autocast(bias, bias)
     stride, dilation = _per_side("stride", stride, dims), _per_side("dilation", dilation, dims)
     x, padding = _resolve_padding(x, padding, weight.shape[2:], stride, dilation)
+    size = Geometry(stride, padding, dilation, groups).output_size(x.shape[2:], weight.shape[2:])
+    if not torch.compiler.is_compiling() and min(size) < 1:
+        raise ValueError(
+            f"the kernel must fit into the padded input: got x {tuple(x.shape)}, weight "
+            f"{tuple(weight.shape)}, padding={padding}, dilation={dilation}"
+        )
     operands = (x, weight, input_logits, output_logits)
     if _is_transformed(*operands) or torch.onnx.is_in_onnx_export():
         y = _sum_over_taps(*operands, stride, padding, dilation, groups)
@@ -186,20 +191,15 @@ def _sum_over_taps(
 
     One product for each kernel position, of the kernels of all samples with the inputs it meets.
     """
-    kernel = weight.shape[2:]
+    geometry = Geometry(stride, padding, dilation, groups)
+    output = geometry.output_size(x.shape[2:], weight.shape[2:])
     kernels_BOC = modulated_kernels(weight, input_logits, output_logits, groups).to(x.dtype)
     kernels_BGOCK = kernels_BOC.unflatten(1, (groups, -1)).flatten(4)
     padded = F.pad(x, [side for side in reversed(padding) for _ in range(2)])
-    sides = list(zip(padded.shape[2:], kernel, stride, dilation, strict=True))
-    output = [(length - d * (k - 1) - 1) // s + 1 for length, k, s, d in sides]
-    parts = []
-    for tap, position in enumerate(product(*map(range, kernel))):
-        met: list[Any] = [
-            slice(p * d, p * d + s * (n - 1) + 1, s)
-            for p, d, s, n in zip(position, dilation, stride, output, strict=True)
-        ]
-        x_BGCL = padded[(..., *met)].unflatten(1, (groups, -1)).flatten(3)
-        parts.append(kernels_BGOCK[..., tap] @ x_BGCL)
+    parts = [
+        kernels_BGOCK[..., k] @ padded[:, :, *tap].unflatten(1, (groups, -1)).flatten(3)
+        for k, tap in enumerate(geometry.taps(weight.shape[2:], output))
+    ]
     return sum(parts[1:], parts[0]).flatten(1, 2).unflatten(2, output)
 
 

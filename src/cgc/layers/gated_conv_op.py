@@ -5,6 +5,7 @@ kernels would be B times the size of the weight. Which backend does the work is 
 """
 
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.util import find_spec
@@ -21,6 +22,12 @@ from cgc.layers.gated_conv_folded import forward as forward_folded
 from cgc.layers.gated_conv_taps import backward as backward_taps
 from cgc.layers.gated_conv_taps import forward as forward_taps
 from cgc.layers.geometry import Geometry
+
+Operands = tuple[Tensor, Tensor, Tensor, Tensor]  # x, weight, G1, G2
+MOST_SAMPLES = 65_535  # of a CUDA grid's third dimension
+# Of Triton's results, relative to their largest; float32 products may be tf32.
+LARGEST_ERRORS = {torch.float32: 5e-3, torch.bfloat16: 5e-2, torch.float16: 1e-2}
+_CHECKED: dict[tuple[Any, ...], bool] = {}
 
 
 class Backend(NamedTuple):
@@ -57,15 +64,19 @@ BACKENDS = {
 }
 
 
-def choose(backend: str, x: Tensor, weight: Tensor, geometry: Geometry) -> Backend:
+def choose(backend: str, operands: Operands, geometry: Geometry) -> Backend:
     """Return the backend of that name, or what was measured to be best for "auto"."""
+    x, weight, *_ = operands
     if backend == "auto":
         is_on_cpu = x.device.type == "cpu"
-        backend = _best_on_cpu(x, weight, geometry) if is_on_cpu else _best_on_gpu(x, geometry)
+        best = _best_on_cpu(x, weight, geometry) if is_on_cpu else _best_on_gpu(x, geometry)
+        is_trusted = best != "triton" or agrees_with_grouped(operands, geometry)
+        backend = best if is_trusted else "grouped"
     if backend == "triton" and not _triton_takes(x, geometry):
         raise ValueError(
-            "backend 'triton' takes images in float32, bfloat16 or float16, without conv groups: "
-            f"got {x.dim()} dimensions, {x.dtype}, groups={geometry.groups}; use 'grouped'"
+            f"backend 'triton' takes images in float32, bfloat16 or float16, up to {MOST_SAMPLES} "
+            f"and without conv groups: got x {tuple(x.shape)}, {x.dtype}, "
+            f"groups={geometry.groups}; use 'grouped'"
         )
     return BACKENDS[backend]
 
@@ -75,14 +86,14 @@ def _best_on_cpu(x: Tensor, weight: Tensor, geometry: Geometry) -> str:
 
     Per layer of ResNet-50 (batch 32) and CIFAR ResNets (batch 128), see docs/performance.md: one
     sample's kernels of 512 channels (9 MB) leave the cache, and products per tap win on maps of
-    7 x 7 (49 places) by a third; at 14 x 14 both ways are equal, on larger maps, and clips, and
+    7 x 7 (49 positions) by a third; at 14 x 14 both ways are equal, on larger maps, and clips, and
     for smaller kernels, oneDNN's convolutions run at the processor's peak. These also have the
     better half precision, and take few channels per group.
     """
     is_large = weight.numel() > 2**20 and weight.shape[1] >= 16
-    places = prod(geometry.output_size(x.shape[2:], weight.shape[2:]))
+    positions = prod(geometry.output_size(x.shape[2:], weight.shape[2:]))
     has_floats = x.dtype in (torch.float32, torch.float64)
-    return "taps" if is_large and places <= 128 and has_floats else "blocked"
+    return "taps" if is_large and positions <= 128 and has_floats else "blocked"
 
 
 def _best_on_gpu(x: Tensor, geometry: Geometry) -> str:
@@ -100,7 +111,55 @@ def _has_triton(device: torch.device) -> bool:
 
 def _triton_takes(x: Tensor, geometry: Geometry) -> bool:
     dtypes = (torch.float32, torch.bfloat16, torch.float16)
-    return x.dim() == 4 and geometry.groups == 1 and x.dtype in dtypes
+    is_in_grid = x.shape[0] <= MOST_SAMPLES
+    return x.dim() == 4 and geometry.groups == 1 and x.dtype in dtypes and is_in_grid
+
+
+def agrees_with_grouped(operands: Operands, geometry: Geometry) -> bool:
+    """Check Triton's kernels against library convolutions in float32, once for each shape.
+
+    Until they have been measured on many GPUs, the first call of a shape pays for both. Where they
+    disagree or fail, one warning says so and the library convolutions are used.
+    """
+    x, weight, *_ = operands
+    key = (x.device, x.dtype, x.shape, weight.shape, str(geometry))
+    if key not in _CHECKED:
+        if x.device.type == "cuda" and torch.cuda.is_current_stream_capturing():
+            return False  # comparing would wait for the GPU, which a graph cannot
+        if not all(operand.isfinite().all() for operand in operands):
+            return False  # nothing can be compared
+        problem = _problem_of_triton(operands, geometry)
+        _CHECKED[key] = problem is None
+        if problem:
+            warnings.warn(
+                f"cgc: Triton kernels are not used for x {tuple(x.shape)} in {x.dtype}, weight "
+                f"{tuple(weight.shape)} on {x.device}, but 'grouped': {problem}",
+                stacklevel=2,
+            )
+    return _CHECKED[key]
+
+
+def _problem_of_triton(operands: Operands, geometry: Geometry) -> str | None:
+    """Return what is wrong with both passes of the Triton kernels; None if nothing is."""
+    exact = [operand.float() for operand in operands]
+    y = BACKENDS["grouped"].forward(*exact, geometry)
+    expected = (y, *BACKENDS["grouped"].backward(y, *exact, geometry, True))
+    grad = y.to(operands[0].dtype)
+    try:
+        triton = BACKENDS["triton"]
+        found = (triton.forward(*operands, geometry),
+                 *triton.backward(grad, *operands, geometry, True))  # fmt: skip
+    except Exception as error:  # a compiler's or a driver's, of any class
+        return f"{type(error).__name__}: {error}"
+    errors = [
+        ((ours.float() - theirs).abs().max() / theirs.abs().max().clamp_min(1e-30)).item()
+        for ours, theirs in zip(found, expected, strict=True)
+    ]
+    limit = LARGEST_ERRORS[operands[0].dtype]
+    if all(error <= limit for error in errors):
+        return None
+    listed = ", ".join(f"{error:.2g}" for error in errors)
+    return f"output and gradients are off by {listed}, more than {limit:g}"
 
 
 @custom_op("cgc::gated_conv", mutates_args=())
@@ -117,10 +176,10 @@ def gated_conv(
 ) -> Tensor:
     """Convolve each sample with its own modulated kernel; operands have been checked."""
     geometry = Geometry(stride, padding, dilation, groups)
-    chosen = choose(backend, x, weight, geometry)
+    operands = (x, weight, input_logits, output_logits)
     if len(x) == 0:
         return geometry.empty_output(x, weight)
-    return chosen.forward(x, weight, input_logits, output_logits, geometry)
+    return choose(backend, operands, geometry).forward(*operands, geometry)
 
 
 @custom_op("cgc::gated_conv_backward", mutates_args=())
@@ -137,13 +196,12 @@ def gated_conv_backward(
     backend: str,
     needs_x: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return the gradients of x (nothing of it unless needed), weight and both logits."""
+    """Return the gradients of x (empty unless `needs_x`), weight and both logits."""
     geometry = Geometry(stride, padding, dilation, groups)
-    chosen = choose(backend, x, weight, geometry)
     operands = (x, weight, input_logits, output_logits)
     if len(x) == 0:
         return x.clone(), torch.zeros_like(weight), input_logits.clone(), output_logits.clone()
-    grads = chosen.backward(grad, *operands, geometry, needs_x)
+    grads = choose(backend, operands, geometry).backward(grad, *operands, geometry, needs_x)
     weight_grad, *logit_grads = (
         g.to(t.dtype).contiguous() for g, t in zip(grads[1:], operands[1:], strict=True)
     )
