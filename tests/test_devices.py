@@ -1,5 +1,6 @@
 """Jobs side by side take different GPUs; the machine's list of them is made up."""
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -11,7 +12,7 @@ import torch
 
 from cgc import devices
 from cgc.config import Execution
-from cgc.devices import TAKEN, take_device, take_devices
+from cgc.devices import TAKEN, take_device, take_devices, use_threads
 from cgc.errors import UserError
 
 THREE = ["GPU-a", "GPU-b", "GPU-c"]
@@ -148,3 +149,14 @@ def test_place_of_a_killed_job_is_free(job, tmp_path):
     killed.kill()
     killed.wait()
     assert job() == [0]
+
+
+def test_threads_are_in_force_here_and_in_processes_started_from_here(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    before = torch.get_num_threads()
+    try:
+        use_threads(before + 1)
+        assert torch.get_num_threads() == before + 1
+        assert os.environ["OMP_NUM_THREADS"] == str(before + 1)
+    finally:
+        torch.set_num_threads(before)

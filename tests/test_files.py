@@ -1,9 +1,12 @@
 """Files are there whole or not at all."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from cgc.errors import UserError
-from cgc.files import read_json, whole_file, write_json
+from cgc.files import read_json, remove_unfinished, whole_file, write_json
 
 
 def test_failure_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -40,3 +43,26 @@ def test_json_that_is_missing_or_broken_says_what_makes_it(tmp_path):
         UserError, match=r"a\.json is not readable JSON .*delete it and run the step"
     ):
         read_json(tmp_path / "a.json", made_by="the step")
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_file_has_the_mode_that_umask_gives_whoever_writes_it(tmp_path, umask):
+    def write_privately(path: Path) -> None:
+        path.unlink()
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+
+    before = os.umask(umask)
+    try:
+        with whole_file(tmp_path / "a.bin") as temporary:
+            write_privately(temporary)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.bin").stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+def test_only_what_a_kill_left_of_this_file_is_removed(tmp_path):
+    kept = ["a.txt", ".a.12345678.json", ".b.12345678.txt", ".a.1234567.txt", ".a.12345678.b.txt"]
+    for name in [*kept, ".a.12345678.txt", ".a.deadbeef.txt"]:
+        (tmp_path / name).touch()
+    remove_unfinished(tmp_path / "a.txt")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)

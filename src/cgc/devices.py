@@ -23,6 +23,15 @@ TAKEN = "CGC_GPUS"  # what the first process of a run took; the other processes 
 SECONDS_BETWEEN_TRIES = 2.0
 
 
+def use_threads(count: int) -> None:
+    """Compute with `count` threads in this process and in those that it starts.
+
+    The number of threads decides the order of sums, and so the last digits of results.
+    """
+    os.environ["OMP_NUM_THREADS"] = str(count)
+    torch.set_num_threads(count)
+
+
 @contextmanager
 def take_devices(execution: Execution, count: int) -> Iterator[int | list[int]]:
     """Take `count` devices until the end, waiting for other jobs to leave them if need be.

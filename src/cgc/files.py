@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.touch()
+        mode = temporary.stat().st_mode  # by umask; some writers make a private file instead
     except OSError as error:
         raise UserError(
             f"{path.parent} cannot be written to ({error.strerror}): "
@@ -32,9 +34,18 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         ) from error
     try:
         yield temporary
+        temporary.chmod(mode)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_unfinished(path: Path) -> None:
+    """Delete what a kill left of `whole_file(path)`; call it where nobody else writes `path`."""
+    name = re.compile(rf"\.{re.escape(path.stem)}\.[0-9a-f]{{8}}{re.escape(path.suffix)}")
+    for temporary in path.parent.glob(f".{path.stem}.*{path.suffix}"):
+        if name.fullmatch(temporary.name):
+            temporary.unlink()
 
 
 def write_json(path: str | Path, content: Any) -> None:

@@ -9,8 +9,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from cgc.errors import UserError
-from cgc.gates import gate_layers, load_record, record_gates, save_record
+from cgc.gates import GateRecord, gate_layers, load_record, record_gates, save_record
 from cgc.layers import ContextGatedConv2d, ContextGatedConv3d
+from cgc.models.weights import read_safetensors, write_safetensors
 
 CLASSES = ("cat", "dog", "owl")
 
@@ -140,7 +141,7 @@ def test_record_with_expanded_logits_can_be_saved(tmp_path: Path) -> None:
 
 
 def test_missing_record_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"gates\.safetensors is missing: make it with"):
+    with pytest.raises(UserError, match=r"gates\.safetensors is missing: record_gates makes it"):
         load_record(tmp_path / "gates.safetensors")
 
 
@@ -148,7 +149,7 @@ def test_truncated_record_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "gates.safetensors"
     save_record(path, make_record())
     path.write_bytes(path.read_bytes()[:-10])
-    with pytest.raises(UserError, match=r"gates\.safetensors is not a readable gate record"):
+    with pytest.raises(UserError, match=r"gates\.safetensors is corrupt .* run record_gates again"):
         load_record(path)
 
 
@@ -156,3 +157,27 @@ def test_other_safetensors_file_is_refused(tmp_path: Path) -> None:
     save_file({"weight": torch.zeros(2)}, tmp_path / "model.safetensors")
     with pytest.raises(UserError, match=r"model\.safetensors is a safetensors file but no gate"):
         load_record(tmp_path / "model.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("tensors", "metadata", "problem"),
+    [
+        ({"labels": torch.zeros(2)}, {}, "labels are torch.float32, not int64"),
+        ({}, {"record": "{}"}, "missing or wrong"),
+        ({}, {"record": "[]"}, "missing or wrong"),
+        ({}, {"record": "{"}, "missing or wrong"),
+    ],
+)
+def test_damaged_record_is_refused(
+    tmp_path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str], problem: str
+) -> None:
+    path = tmp_path / "gates.safetensors"
+    good = {
+        "layer": "last", "input_logits": torch.zeros(2, 3, 4), "labels": torch.tensor([0, 1]),
+        "output_logits": torch.zeros(2, 5, 4), "weight": torch.zeros(5, 3, 2, 2),
+    }  # fmt: skip
+    save_record(path, GateRecord(**good, groups=1, classes=("a", "b")))
+    old, about = read_safetensors(path, made_by="a test")
+    write_safetensors(path, old | tensors, about | metadata)
+    with pytest.raises(UserError, match=f"is a damaged gate record .*{problem}.* delete it"):
+        load_record(path)

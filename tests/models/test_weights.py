@@ -12,6 +12,7 @@ from cgc.models.weights import (
     load_state,
     read_safetensors,
     save_model,
+    write_safetensors,
 )
 
 SMALL = Architecture("cifar_resnet8", 4, "cgc", {"gate_init": "ones", "branches": ["input"]})
@@ -77,4 +78,25 @@ def test_truncated_file_is_refused(file):
 
 def test_missing_file_says_what_makes_it(tmp_path):
     with pytest.raises(UserError, match="is missing: train_model makes it"):
+        load_model(tmp_path / "model.safetensors")
+
+
+def test_equal_files_have_the_same_bytes_whatever_the_order_of_metadata(tmp_path):
+    tensors = {"b": torch.arange(3.0), "a": torch.ones(2, 2)}
+    metadata = {"zeta": "1", "alpha": '{"x": "ü"}', "mu": "3"}
+    files = [tmp_path / f"{index}.safetensors" for index in range(8)]
+    for file in files:
+        write_safetensors(file, tensors, metadata)
+    assert len({file.read_bytes() for file in files}) == 1
+    read, about = read_safetensors(files[0], made_by="a test")
+    assert about == metadata
+    assert all(torch.equal(read[name], tensor) for name, tensor in tensors.items())
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path):
+    architecture = Architecture("cifar_resnet8", 10)
+    model = architecture.build()
+    torch.nn.init.constant_(model.fc.weight, torch.nan)
+    save_model(tmp_path / "model.safetensors", model, architecture)
+    with pytest.raises(UserError, match=r"holds NaN or infinity in fc\.weight"):
         load_model(tmp_path / "model.safetensors")

@@ -77,7 +77,10 @@ def _run(stage: str, spec: Path) -> None:
 
     Imported here, since `cgc --help` must not wait for PyTorch.
     """
+    from cgc.devices import use_threads
+
     this = job.start(spec, stage)
+    use_threads(this.execution.threads)
     run = getattr(import_module(STAGES[stage]), f"run_{stage}")
     run(this)
 

@@ -4,12 +4,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors.torch import save_file
-
 from cgc.errors import UserError
-from cgc.files import whole_file
 from cgc.gates.distances import GateDistances
-from cgc.models.weights import read_safetensors
+from cgc.models.weights import read_safetensors, write_safetensors
 
 _TENSORS = ("inter", "intra", "counts", "mean_squared")
 
@@ -33,8 +30,7 @@ def save_measured(path: Path, measured: MeasuredGates) -> None:
     """Write as one safetensors file."""
     tensors = {name: getattr(measured.distances, name) for name in _TENSORS}
     metadata = {"layer": measured.layer, "classes": json.dumps(measured.classes)}
-    with whole_file(path) as temporary:
-        save_file(tensors, temporary, metadata)
+    write_safetensors(path, tensors, metadata)
 
 
 def load_measured(path: Path) -> MeasuredGates:

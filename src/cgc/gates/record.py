@@ -15,17 +15,16 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from cgc.errors import UserError
-from cgc.files import whole_file
 from cgc.gates.classes import class_counts
 from cgc.gates.distances import BLOCK_BYTES, GateDistances, gate_distances
 from cgc.layers import gated_layers
+from cgc.models.weights import read_safetensors, write_safetensors
 
 RECORD_BYTES = 2 * 2**30
 _LOGIT_BYTES = 4  # float32
@@ -214,10 +213,9 @@ def _joined(chunks: list[Tensor]) -> Tensor:
 
 def save_record(path: str | Path, record: GateRecord) -> None:
     """Write a record as one safetensors file."""
-    tensors = {name: getattr(record, name).contiguous() for name in _TENSORS}
+    tensors = {name: getattr(record, name) for name in _TENSORS}
     about = {"layer": record.layer, "groups": record.groups, "classes": record.classes}
-    with whole_file(path) as temporary:
-        save_file(tensors, temporary, {"format": _FORMAT, "record": json.dumps(about)})
+    write_safetensors(Path(path), tensors, {"format": _FORMAT, "record": json.dumps(about)})
 
 
 def load_record(path: str | Path) -> GateRecord:
@@ -226,20 +224,24 @@ def load_record(path: str | Path) -> GateRecord:
     Raises:
         UserError: the file is missing, corrupt or holds something else.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != _FORMAT:
-                raise UserError(
-                    f"{path} is a safetensors file but no gate record of this version: "
-                    "name a file that the record_gates step wrote"
-                )
-            tensors = {name: file.get_tensor(name) for name in _TENSORS}
-    except FileNotFoundError as error:
-        raise UserError(f"{path} is missing: make it with the record_gates step") from error
-    except (OSError, SafetensorError) as error:
+    tensors, metadata = read_safetensors(Path(path), made_by="record_gates")
+    if metadata.get("format") != _FORMAT:
         raise UserError(
-            f"{path} is not a readable gate record ({error}): delete it and run record_gates again"
+            f"{path} is a safetensors file but no gate record of this version: "
+            "name a file that the record_gates step wrote"
+        )
+    try:
+        fields: dict[str, Any] = json.loads(metadata["record"])
+        fields |= {name: tensors[name] for name in _TENSORS}
+        record = GateRecord(**fields | {"classes": tuple(fields["classes"])})
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{path} is a damaged gate record (missing or wrong: {error}): delete it and run "
+            "record_gates again"
         ) from error
-    about = json.loads(metadata["record"])
-    return GateRecord(**{**about, "classes": tuple(about["classes"])}, **tensors)
+    if record.labels.dtype != torch.int64:
+        raise UserError(
+            f"{path} is a damaged gate record (labels are {record.labels.dtype}, not int64): "
+            "delete it and run record_gates again"
+        )
+    return record

@@ -1,6 +1,7 @@
 """A trained network as one safetensors file that says which network it is."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -35,11 +36,10 @@ def save_model(path: Path, model: nn.Module, architecture: Architecture) -> None
 
     A network of timm or torchvision also has the version of that package there.
     """
-    state = {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}
+    state = model.state_dict()
     metadata = {"architecture": json.dumps(asdict(architecture))}
     metadata |= package_versions(architecture.name)
-    with whole_file(path) as temporary:
-        save_file(state, temporary, metadata)
+    write_safetensors(path, state, metadata)
 
 
 def load_model(path: Path) -> tuple[nn.Module, Architecture]:
@@ -79,7 +79,34 @@ def load_state(model: nn.Module, state: dict[str, torch.Tensor], path: Path, nam
             f"differ, first {key} (has {given.get(key)}, needs {wanted.get(key)}); "
             "choose the matching model or train it again"
         )
+    for key, tensor in state.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise UserError(
+                f"{path} holds NaN or infinity in {key}: the training diverged, or the file was "
+                "changed; train it again"
+            )
     model.load_state_dict(state)
+
+
+def write_safetensors(
+    path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write tensors and metadata as one safetensors file, equal ones as the same bytes.
+
+    The library writes the metadata's keys in another order each time; here they are sorted.
+    """
+    detached = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+    with whole_file(path) as temporary:
+        save_file(detached, temporary, dict(metadata or {}) or None)
+        with temporary.open("r+b") as file:
+            length = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(length))
+            if "__metadata__" in header:
+                header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+            ordered = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+            assert len(ordered) <= length, "the same keys and values"
+            file.seek(8)
+            file.write(ordered.ljust(length))
 
 
 def read_safetensors(path: Path, made_by: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:

@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import nn
 
 from cgc.errors import UserError
-from cgc.files import whole_file
-from cgc.models.weights import load_state, read_safetensors
+from cgc.models.weights import load_state, read_safetensors, write_safetensors
 
 
 @dataclass
@@ -37,20 +35,18 @@ def save_checkpoint(
         momentum = optimiser.state[parameter].get("momentum_buffer")
         if momentum is not None:
             tensors[f"momentum.{name}"] = momentum
-    tensors = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
     metadata = {
         "fingerprint": progress.fingerprint,
         "epochs_done": str(progress.epochs_done),
         "history": json.dumps(progress.history),
     }
-    with whole_file(path) as temporary:
-        save_file(tensors, temporary, metadata)
+    write_safetensors(path, tensors, metadata)
 
 
 def load_checkpoint(
     path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, fingerprint: str
 ) -> Progress:
-    """Continue from `path` if it is there and follows the same recipe; else start anew.
+    """Continue from `path` if it is there and follows the same recipe; else start at the beginning.
 
     Returns:
         the progress; with no epoch done when there is nothing to continue from.
@@ -64,18 +60,54 @@ def load_checkpoint(
     if metadata.get("fingerprint") != fingerprint:
         return Progress(fingerprint)
     try:
-        progress = Progress(
-            fingerprint, int(metadata["epochs_done"]), json.loads(metadata["history"])
-        )
-    except (KeyError, ValueError) as error:
-        raise UserError(f"{path} is corrupt ({error}): delete it to start this run anew") from error
+        progress = Progress(fingerprint, int(metadata["epochs_done"]), _history(metadata))
+        if progress.epochs_done != len(progress.history):
+            raise ValueError(
+                f"epochs_done is {progress.epochs_done}, the history has {len(progress.history)}"
+            )
+        momentum = _momentum(tensors, model, optimiser)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{path} is corrupt ({error}): delete it to train from the start"
+        ) from error
     load_state(model, _with_prefix(tensors, "model."), path, "this run's network")
-    momentum = _with_prefix(tensors, "momentum.")
     for name, parameter in model.named_parameters():
         if name in momentum:
             buffer = momentum[name].to(parameter.device)
             optimiser.state[parameter]["momentum_buffer"] = buffer
     return progress
+
+
+def _history(metadata: dict[str, str]) -> list[dict[str, Any]]:
+    """Return the rows of the epochs that are done.
+
+    Raises:
+        ValueError: they are not those of epochs 1, 2, ...
+    """
+    history = json.loads(metadata["history"])
+    epochs = [row["epoch"] for row in history] if isinstance(history, list) else None
+    if epochs is None or epochs != list(range(1, len(epochs) + 1)):
+        raise ValueError("its history is not a list of epochs")
+    return history
+
+
+def _momentum(
+    tensors: dict[str, torch.Tensor], model: nn.Module, optimiser: torch.optim.Optimizer
+) -> dict[str, torch.Tensor]:
+    """Return the momentum of every parameter; none of an optimiser that has none.
+
+    Raises:
+        ValueError: it is missing, of another shape or not finite.
+    """
+    momentum = _with_prefix(tensors, "momentum.")
+    if not optimiser.defaults.get("momentum"):
+        return momentum
+    for name, parameter in model.named_parameters():
+        if name not in momentum:
+            raise ValueError(f"the momentum of {name} is missing")
+        if momentum[name].shape != parameter.shape or not momentum[name].isfinite().all():
+            raise ValueError(f"the momentum of {name} is of another shape or not finite")
+    return momentum
 
 
 def _with_prefix(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

@@ -7,18 +7,19 @@ all of them in `snapshots.safetensors`, whose tensors are called `epoch/name`.
 from collections.abc import Iterable
 from pathlib import Path
 
-from safetensors.torch import save_file
 from torch import nn
 
-from cgc.files import whole_file
-from cgc.models.weights import Architecture, load_state, read_safetensors
+from cgc.models.weights import (
+    Architecture,
+    load_state,
+    read_safetensors,
+    write_safetensors,
+)
 
 
 def save_snapshot(folder: Path, model: nn.Module, epoch: int) -> None:
     """Write the network's state after `epoch`, counted from 1."""
-    state = {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}
-    with whole_file(_file(folder, epoch)) as temporary:
-        save_file(state, temporary)
+    write_safetensors(_file(folder, epoch), model.state_dict())
 
 
 def join_snapshots(folder: Path, epochs: Iterable[int], path: Path) -> None:
@@ -32,8 +33,7 @@ def join_snapshots(folder: Path, epochs: Iterable[int], path: Path) -> None:
         for epoch in epochs
         for name, tensor in read_safetensors(_file(folder, epoch), made_by="training")[0].items()
     }
-    with whole_file(path) as temporary:
-        save_file(tensors, temporary)
+    write_safetensors(path, tensors)
     for epoch in epochs:
         _file(folder, epoch).unlink()
 
