@@ -1,5 +1,6 @@
 """The command line: help with examples, exit codes, data on stdout, messages on stderr."""
 
+import errno
 import json
 import re
 import signal
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 from cgc import __version__, display, provenance
 from cgc.cli import PANELS, app, main
 from cgc.config import load_config
+from cgc.errors import UserError
 from cgc.report.tables import TABLES
 
 COMMANDS = {n: each for n, each in get_command(app).commands.items() if not each.hidden}
@@ -119,6 +121,55 @@ def test_interrupted_command_says_so_in_one_line():
         "",
         "cgc: interrupted\n",
     )
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (UserError("two\nlines"), 1, "two lines"),
+        (OSError(errno.ENOSPC, "No space left on device"), 1, "No space left on device; free some"),
+        (PermissionError(errno.EACCES, "Permission denied", "a/b"), 1, "a/b: Permission denied; c"),
+        (IsADirectoryError(errno.EISDIR, "Is a directory", "a"), 1, "a: Is a directory; move the"),
+        (MemoryError(), 1, "out of memory: lower batch_size"),
+        (UnicodeDecodeError("utf-8", b"a\xe9", 1, 2, ""), 1, "text is not UTF-8: byte 0xe9 at 1"),
+        (UserError("x" * 10**6), 1, "x" * 2000 + " [...]"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (KeyError("key"), 70, "unexpected KeyError: 'key'; `cgc --debug ...` shows the traceback"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+@pytest.mark.parametrize("debug", ["", "1"])
+def test_failure_is_one_line_with_a_traceback_on_request_only(
+    cgc, monkeypatch, error, code, message, debug
+):
+    def fail(files):
+        raise error
+
+    monkeypatch.setattr("cgc.cli.artefacts.load_config", fail)
+    done, out, messages = cgc("status", CGC_DEBUG=debug)
+    *before, last = messages.splitlines()
+    assert (done, out) == (code, "")
+    assert last.startswith(f"cgc: {message}")
+    assert ("Traceback" in messages) == bool(before) == (bool(debug) and code != 130)
+
+
+def test_debug_option_shows_the_traceback(cgc, monkeypatch):
+    monkeypatch.setenv("CGC_DEBUG", "")  # restored afterwards
+    assert "Traceback" in cgc("--debug", "status", "--configfile", "nowhere.yaml")[2]
+
+
+def test_full_disk_behind_stdout_is_one_line():
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    command = [sys.executable, "-m", "cgc", "status", "--json"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "cgc: No space left on device; free some room there, then run the same command again"
+    ]
 
 
 @pytest.mark.parametrize("options", [["status"], ["--help"]])

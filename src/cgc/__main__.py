@@ -9,6 +9,9 @@ def main() -> None:
         from cgc.cli import main as run
 
         run()
+    except KeyboardInterrupt:  # while packages are imported; `cgc.cli` handles the rest
+        print("cgc: interrupted", file=sys.stderr)
+        sys.exit(130)
     except ModuleNotFoundError as error:
         if str(error.name).startswith("cgc"):
             raise

@@ -51,7 +51,7 @@ def remove_unfinished(path: Path) -> None:
 def write_json(path: str | Path, content: Any) -> None:
     """Write `content` as `json_text`."""
     with whole_file(path) as temporary:
-        temporary.write_text(json_text(content))
+        temporary.write_text(json_text(content), encoding="utf-8")
 
 
 def json_text(content: Any) -> str:
@@ -67,13 +67,26 @@ def read_json(path: str | Path, *, made_by: str) -> Any:
         made_by: what to run to make the file again; part of the error message.
 
     Raises:
-        UserError: the file is missing or is not JSON.
+        UserError: the file is missing, is not a regular file, or is not JSON.
     """
     try:
-        return json.loads(Path(path).read_text())
+        check_regular(path)
+        return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserError(f"{path} is missing: make it with {made_by}") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(
             f"{path} is not readable JSON ({error}): delete it and run {made_by}"
         ) from error
+
+
+def check_regular(path: str | Path) -> None:
+    """Refuse what is there and is not a regular file; opening a FIFO would wait forever.
+
+    Raises:
+        UserError: the path is a folder, a FIFO, a socket or a device.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_file():
+        kind = "a folder" if path.is_dir() else "a special file"
+        raise UserError(f"{path} must be a regular file, it is {kind}: move it away")

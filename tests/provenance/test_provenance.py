@@ -1,6 +1,7 @@
 """What makes an artefact stale, and what is only worth a note."""
 
 import json
+import os
 import re
 
 import pytest
@@ -157,3 +158,58 @@ def test_damaged_provenance_is_named_whoever_reads_it(config, made, use, content
     made["train_model"].provenance.write_text(content)
     with pytest.raises(UserError, match=told):
         use(config)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("files", ["model.safetensors"]),
+        ("files", {"model.safetensors": 3}),
+        ("inputs", "prepare_data:digits"),
+        ("inputs", {"digits": {}}),
+        ("inputs", {"prepare_data:digits": None}),
+        ("upstream", {"prepare_data:digits": 3}),
+        ("config", []),
+        ("made", None),
+        ("made", {"date": "2026-01-01", "commit": None, "versions": {}}),
+    ],
+)
+def test_provenance_field_of_another_type_is_named(config, made, field, value):
+    path = made["train_model"].provenance
+    path.write_text(json.dumps(json.loads(path.read_text()) | {field: value}))
+    with pytest.raises(UserError, match=rf"this version \({field}[.:].*: restore it from git"):
+        provenance.stale(config)
+
+
+def test_input_of_an_unknown_stage_is_named(config, made):
+    path = made["train_model"].provenance
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"inputs": {"bake:cake": {}}}))
+    with pytest.raises(UserError, match="there is no stage 'bake': choose one of prepare_data"):
+        provenance.stale(config)
+
+
+@pytest.mark.parametrize("put", [os.mkfifo, os.mkdir])
+@pytest.mark.parametrize("file", ["provenance.json", "model.safetensors"])
+def test_what_is_no_regular_file_is_named_and_not_opened(config, made, put, file):
+    path = made["train_model"].folder / file
+    path.unlink()
+    put(path)
+    with pytest.raises(UserError, match=f"{path} must be a regular file, it is a .*move it away"):
+        differences([], config)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda spec: [],
+        lambda spec: spec | {"recipe": []},
+        lambda spec: spec | {"recipe": spec["recipe"] | {"upstream": ["prepare_data:digits"]}},
+        lambda spec: spec | {"execution": {"threads": "many"}},
+        lambda spec: spec | {"recipe": spec["recipe"] | {"stage": "evaluate_model"}},
+    ],
+)
+def test_spec_with_a_field_of_another_type_is_refused(config, made, change):
+    path = provenance.write_spec(config, "train_model", RUN, [])
+    path.write_text(json.dumps(change(json.loads(path.read_text()))))
+    with pytest.raises(UserError, match=r"is not a spec of train_model.*: make one with cgc spec"):
+        job.start(path, "train_model")

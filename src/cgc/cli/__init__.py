@@ -9,9 +9,8 @@ import typer
 from cgc import __version__
 from cgc.cli import archive, artefacts, doctor, publish, reference, steps
 from cgc.cli.completion import complete_in_bash, is_asked_by_bash
+from cgc.cli.failures import DEBUG, INTERRUPTED, report_failure
 from cgc.errors import UserError
-
-INTERRUPTED = 130  # what a shell says of a program that Ctrl-C ended
 
 PANELS = {
     "Steps that make artefacts (the workflow calls them)": steps.ALL,
@@ -25,7 +24,7 @@ app = typer.Typer(
     help="Context-Gated Convolution: from data to the figures and tables of the supplement. "
     "`snakemake` runs the steps in order; here each can be run, looked at and checked by itself.",
     epilog="Data goes to stdout, messages to stderr. Exit codes: 0 fine; 1 a problem that you can "
-    "mend, said in a line; 2 a wrong command line; 130 interrupted.",
+    "mend, said in a line; 2 a wrong command line; 70 a bug of ours; 130 interrupted.",
     no_args_is_help=True,
     rich_markup_mode="markdown",  # the lines of a paragraph become one
     pretty_exceptions_enable=False,
@@ -50,32 +49,38 @@ def _options(
         bool,
         typer.Option("--version", help="Show the version.", callback=_print_version, is_eager=True),
     ] = False,
+    debug: Annotated[
+        bool,
+        typer.Option("--debug", help=f"Show the traceback of a failure; or set {DEBUG}=1."),
+    ] = False,
 ) -> None:
-    pass
+    if debug:
+        os.environ[DEBUG] = "1"
 
 
 def main() -> None:
-    """Run the command line; a problem that the user can mend is one line on stderr."""
+    """Run the command line; a failure is one line on stderr."""
     code = _run()
     try:
         sys.stdout.flush()
-    except BrokenPipeError:  # nobody reads on, as in `cgc status | head -1`: no error to tell of
+    except BrokenPipeError:  # nobody reads on, as in `cgc status | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
+    except OSError as error:  # such as a full disk behind `cgc status > file`
+        code = report_failure(error)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
 
 
 def _run() -> int:
     try:
         complete_in_bash(app) if is_asked_by_bash() else app()
-    except UserError as error:
-        print(f"cgc: {error}", file=sys.stderr)
-        return 1
     except BrokenPipeError:
         return 1
-    except SystemExit as done:
-        code = int(done.code or 0)
-        if code == INTERRUPTED:
-            print("cgc: interrupted", file=sys.stderr)
-        return code
+    except SystemExit as done:  # Typer ends every command by it
+        if isinstance(done.code, str):
+            return report_failure(UserError(done.code))
+        return report_failure(KeyboardInterrupt()) if done.code == INTERRUPTED else done.code or 0
+    except BaseException as error:
+        return report_failure(error)
     return 0

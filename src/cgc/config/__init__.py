@@ -1,6 +1,6 @@
 """The configuration: one strict schema, checked as a whole before anything runs."""
 
-from cgc.config.load import check_config, load_config, load_preset
+from cgc.config.load import check_config, explain_all, load_config, load_preset
 from cgc.config.preset import Config, Execution, Gates, Run
 from cgc.config.section import Section
 from cgc.config.settings import (
@@ -33,6 +33,7 @@ __all__ = [
     "Train",
     "Variant",
     "check_config",
+    "explain_all",
     "load_config",
     "load_preset",
 ]

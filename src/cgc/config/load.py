@@ -1,7 +1,7 @@
 """Reading the configuration, and saying what is wrong with it.
 
 `config/config.yaml` is complete and is the tiny preset; a preset file holds only what differs from
-it and is merged over it key by key (`null` takes a key out). No other module reads YAML.
+it and is merged over it key by key (`null` removes a key). No other module reads YAML.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,9 +14,12 @@ from pydantic import ValidationError
 from cgc.config.preset import Config
 from cgc.config.section import Section
 from cgc.errors import UserError, did_you_mean
+from cgc.files import check_regular
 
 DEFAULT_FILE = Path("config/config.yaml")
 PRESETS = Path("config/presets")
+MOST_LEVELS, MOST_VALUES = 50, 100_000  # of the content of a file
+MOST_PROBLEMS, MOST_LETTERS = 20, 300  # of a message, and of what it quotes
 
 
 def load_config(files: Iterable[str | Path] = (), overrides: Mapping[str, Any] = {}) -> Config:
@@ -75,23 +78,68 @@ def _file_of(preset: str) -> Path | None:
 
 
 def _validated(content: Mapping[str, Any]) -> Config:
+    _check_extent(content, "the configuration")
     try:
         return Config.model_validate(_without_nulls(dict(content)))
     except ValidationError as error:
-        problems = [explain(problem) for problem in error.errors()]
-        raise UserError("the configuration is not valid: " + "; ".join(problems)) from error
+        raise UserError(f"the configuration is not valid: {explain_all(error)}") from error
 
 
 def read_yaml(file: Path) -> dict[str, Any]:
+    """Read a mapping.
+
+    Raises:
+        UserError: the file is missing, is not a regular file of UTF-8 text, is not YAML, has a key
+            twice, or holds something else than a mapping of bounded size.
+    """
+    check_regular(file)
     try:
-        content = yaml.safe_load(file.read_text())
+        content = yaml.load(file.read_text(encoding="utf-8"), _Loader)
     except OSError as error:
         raise UserError(f"{file} cannot be read ({error.strerror})") from error
-    except yaml.YAMLError as error:
-        raise UserError(f"{file} is not YAML: {' '.join(str(error).split())}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file} is not UTF-8 text ({error.reason}): convert it") from error
+    except (yaml.YAMLError, ValueError) as error:  # a number of 5,000 digits is the latter
+        raise UserError(f"{file} is not YAML: {_short(' '.join(str(error).split()))}") from error
+    except RecursionError as error:
+        raise UserError(f"{file} is nested too deep, at most {MOST_LEVELS} levels") from error
+    _check_extent(content, str(file))
     if not isinstance(content, dict):
         raise UserError(f"{file} must hold a mapping of keys to values")
     return content
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice in a mapping, where YAML would take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        names = [key.value for key in keys if not key.tag.endswith(":merge")]
+        if twice := [name for number, name in enumerate(names) if name in names[:number]]:
+            raise yaml.constructor.ConstructorError(
+                problem=f"key {twice[0]} stands twice", problem_mark=node.start_mark
+            )
+        return super().construct_mapping(node, deep)
+
+
+def _check_extent(content: Any, what: str) -> None:
+    """Refuse what is nested too deep or too large: aliases may refer to what holds them.
+
+    Raises:
+        UserError: `content` has more than `MOST_LEVELS` levels or `MOST_VALUES` values.
+    """
+    waiting, count = [(content, 1)], 0
+    while waiting:
+        value, level = waiting.pop()
+        count += 1
+        if level > MOST_LEVELS or count > MOST_VALUES:
+            raise UserError(
+                f"{what} has more than {MOST_LEVELS} levels or {MOST_VALUES} values, aliases "
+                "followed: shorten it, and let no alias refer to what holds it"
+            )
+        if isinstance(value, dict | list | tuple | set):
+            inside = value.values() if isinstance(value, dict) else value
+            waiting += [(each, level + 1) for each in inside]
 
 
 def _merge(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
@@ -105,7 +153,7 @@ def _merge(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
 
 
 def _without_nulls(content: dict[str, Any]) -> dict[str, Any]:
-    """A key set to null is as if it were not there, so that a preset can take one out."""
+    """A key set to null is as if it were absent, so that a preset can remove one."""
     return {
         key: _without_nulls(value) if isinstance(value, dict) else value
         for key, value in content.items()
@@ -113,19 +161,36 @@ def _without_nulls(content: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def explain(problem: Any) -> str:
-    """Say one validation problem in a line: where, what is wrong, what was given."""
-    place = ".".join(str(part) for part in problem["loc"])
+def explain_all(error: ValidationError) -> str:
+    """Say what is wrong in one line; of very many problems, the first ones."""
+    problems = error.errors(include_url=False)
+    lines = [_explain(problem) for problem in problems[:MOST_PROBLEMS]]
+    more = len(problems) - len(lines)
+    return "; ".join([*lines, f"and {more} more problems"] if more > 0 else lines)
+
+
+def _explain(problem: Any) -> str:
+    """Say one validation problem: where, what is wrong, what was found."""
+    *above, last = problem["loc"] or ("",)
+    place = ".".join(_short(str(part)) for part in problem["loc"])
     match problem["type"]:
         case "extra_forbidden":
-            return f"{place}: unknown key{did_you_mean(str(problem['loc'][-1]), _all_keys())}"
+            return f"{place}: unknown key{did_you_mean(_short(str(last)), _all_keys())}"
         case "missing":
             return f"{place}: is missing"
         case "value_error":
             message = str(problem["ctx"]["error"])
             return f"{place}: {message}" if place else message
+    value = _short(repr(problem["input"]))
+    if last == "[key]":
+        place = ".".join(_short(str(part)) for part in above[:-1])
+        return f"{place}: names take letters, digits, _ and -, at most 100: got {value}"
     message = problem["msg"][0].lower() + problem["msg"][1:]
-    return f"{place}: {message}: got {problem['input']!r}"
+    return f"{place}: {message}: got {value}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MOST_LETTERS else f"{text[:MOST_LETTERS]}[...]"
 
 
 def _all_keys() -> set[str]:

@@ -60,7 +60,13 @@ class Artefact:
 
 
 def artefact(stage: str, key: str, preset: str) -> Artefact:
-    """Return the artefact that `stage` makes for a data set or a run of a preset."""
+    """Return the artefact that `stage` makes for a data set or a run of a preset.
+
+    Raises:
+        UserError: there is no such stage.
+    """
+    if stage not in STAGES:
+        raise UserError(f"there is no stage {stage!r}: choose one of {', '.join(STAGES)}")
     if stage == "prepare_data":
         folder = paths.data_dir(preset, key)
         files = ("train.arrow", "validation.arrow", "dataset.json")

@@ -11,12 +11,21 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from cgc.config import Execution
 from cgc.errors import UserError
 from cgc.files import read_json, write_json
 from cgc.provenance import Artefact, artefact, read_provenance
 from cgc.provenance.manifest import archive_commit
+from cgc.provenance.records import Recipe, check_fields
 from cgc.provenance.source_code import SOURCE
+
+
+class _Spec(BaseModel):
+    recipe: Recipe
+    preset: str
+    execution: Execution
 
 
 @dataclass(frozen=True)
@@ -73,8 +82,10 @@ def start(spec_path: Path, stage: str) -> Job:
         UserError: the spec is not one of `stage`, or an input is missing or damaged.
     """
     spec = read_json(spec_path, made_by=f"cgc spec {stage}:KEY")
-    if not isinstance(spec, dict) or spec.get("recipe", {}).get("stage") != stage:
-        raise UserError(f"{spec_path} is not a spec of {stage}: make one with cgc spec {stage}:KEY")
+    about, remedy = f"{spec_path} is not a spec of {stage}", f"make one with cgc spec {stage}:KEY"
+    check_fields(spec, _Spec, about, remedy)
+    if spec["recipe"]["stage"] != stage:
+        raise UserError(f"{about}: {remedy}")
     names = [name.split(":", 1) for name in spec["recipe"]["upstream"]]
     inputs = [artefact(stage, key, spec["preset"]) for stage, key in names]
     for source in inputs:

@@ -11,16 +11,30 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from cgc.config import Config
-from cgc.errors import UserError
 from cgc.files import read_json, write_json
 from cgc.paths import RESULTS
 from cgc.provenance.artefacts import Artefact, artefact
 from cgc.provenance.job import environment, recorded
 from cgc.provenance.recipes import config_hash
-from cgc.provenance.records import file_hash, read_provenance
+from cgc.provenance.records import Hashes, Name, check_fields, file_hash, read_provenance
 
-RECORD_KEYS = {"name", "preset", "config", "made", "files", "artefacts"}
+
+class _Source(BaseModel, extra="forbid", strict=True):
+    fingerprint: str
+    commit: str | None
+    files: Hashes
+
+
+class _Record(BaseModel, extra="forbid", strict=True):
+    name: str
+    preset: str
+    config: str
+    made: dict[str, Any]
+    files: Hashes
+    artefacts: dict[Name, _Source]
 
 
 def publish_record(
@@ -123,13 +137,13 @@ def read_record(path: Path) -> dict[str, Any]:
     """Read what a figure or table was made from.
 
     Raises:
-        UserError: it is missing, is not JSON, or has other fields than we know.
+        UserError: it is missing, is not JSON, or a field is missing, unknown or of another type.
     """
     content = read_json(path, made_by="snakemake, which makes it with the figure or table")
-    keys = set(content) if isinstance(content, dict) else set()
-    if wrong := keys ^ RECORD_KEYS:
-        raise UserError(
-            f"{path} is not a record of this version (fields {', '.join(sorted(wrong))}): "
-            "delete it and make the figure or table again"
-        )
+    check_fields(
+        content,
+        _Record,
+        f"{path} is not a record of this version",
+        "delete it and make the figure or table again",
+    )
     return content

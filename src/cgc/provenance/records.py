@@ -2,37 +2,89 @@
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import BaseModel, StringConstraints, ValidationError
+
+from cgc.config import explain_all
 from cgc.errors import UserError
-from cgc.files import read_json
+from cgc.files import check_regular, read_json
 
-PROVENANCE_KEYS = {
-    "stage", "key", "config", "code", "upstream", "fingerprint", "preset", "files", "inputs",
-    "made",
-}  # fmt: skip
-OPTIONAL_KEYS = {"accepted_from"}  # by earlier versions, in which stale artefacts could be accepted
+Name = Annotated[str, StringConstraints(pattern="^[a-z_]+:.")]  # stage:key
+Hashes = dict[str, str]  # by file
+
+
+class Recipe(BaseModel, extra="forbid", strict=True):
+    """What an artefact is made by, as it stands in spec and provenance files."""
+
+    stage: str
+    key: str
+    config: dict[str, Any]
+    code: Hashes
+    upstream: dict[Name, str]
+    fingerprint: str
+
+
+class _Versions(BaseModel, strict=True):
+    torch: str
+
+
+class _Made(BaseModel, strict=True):
+    date: str
+    commit: str | None
+    versions: _Versions
+
+
+class _Provenance(Recipe):
+    preset: str
+    files: Hashes
+    inputs: dict[Name, Hashes]
+    made: _Made
+    accepted_from: Any = None  # by earlier versions, in which stale artefacts could be accepted
 
 
 def read_provenance(path: Path) -> dict[str, Any] | None:
     """Read a provenance file; None when there is none.
 
     Raises:
-        UserError: it is not JSON, or lacks a field, or has one that we do not know.
+        UserError: it is not JSON, or a field is missing, unknown or of another type.
     """
     if not path.exists():
         return None
     content = read_json(path, made_by="its step")
-    keys = set(content) if isinstance(content, dict) else set()
-    if wrong := (keys ^ PROVENANCE_KEYS) - OPTIONAL_KEYS:
-        raise UserError(
-            f"{path} is not a provenance file of this version (fields {', '.join(sorted(wrong))}): "
-            "restore it from git or dvc, or delete it to make the artefact again"
-        )
+    check_fields(
+        content,
+        _Provenance,
+        f"{path} is not a provenance file of this version",
+        "restore it from git or dvc, or delete it to make the artefact again",
+    )
     return content
 
 
+def check_fields(content: Any, fields: type[BaseModel], what: str, remedy: str) -> None:
+    """Refuse what was read from a file unless it has the fields of a model.
+
+    Args:
+        content: parsed JSON.
+        fields: names and types.
+        what: begins the error message.
+        remedy: ends it.
+
+    Raises:
+        UserError: a field is missing, unknown or of another type.
+    """
+    try:
+        fields.model_validate(content)
+    except ValidationError as error:
+        raise UserError(f"{what} ({explain_all(error)}): {remedy}") from error
+
+
 def file_hash(path: Path) -> str:
-    """Return the sha256 of a file's bytes."""
+    """Return the sha256 of a file's bytes.
+
+    Raises:
+        UserError: it is not a regular file.
+    """
+    check_regular(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

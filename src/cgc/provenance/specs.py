@@ -6,6 +6,7 @@ from typing import Any
 
 from cgc import paths
 from cgc.config import Config, check_config
+from cgc.errors import UserError
 from cgc.files import json_text, read_json, whole_file, write_json
 from cgc.provenance.artefacts import artefacts, parse_run
 from cgc.provenance.recipes import recipe, settings
@@ -63,11 +64,13 @@ def write_publication(config: Config) -> Path:
     )
     if not path.exists():
         with whole_file(path) as temporary:
-            temporary.write_text(content)
+            temporary.write_text(content, encoding="utf-8")
     return path
 
 
 def read_publication(path: Path) -> Config:
     """Return the configuration of the preset that results/ is made from."""
     content = read_json(path, made_by="snakemake, which writes it for the chosen preset")
+    if not isinstance(content, dict) or not isinstance(content.get("config"), dict):
+        raise UserError(f"{path} is not a publication: write one with `cgc spec publication`")
     return check_config(content["config"])

@@ -14,7 +14,7 @@ import pandas as pd
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from cgc.config import Config, Section, load_config
-from cgc.config.load import explain, read_yaml
+from cgc.config.load import explain_all, read_yaml
 from cgc.errors import UserError
 from cgc.report import (
     claims_a1,
@@ -112,8 +112,7 @@ def load_claims(path: Path = CLAIMS_FILE) -> list[Claim]:
     try:
         return _Claims.model_validate(content).claims
     except ValidationError as error:
-        problems = [explain(problem) for problem in error.errors()]
-        raise UserError(f"{path} is not valid: " + "; ".join(problems)) from error
+        raise UserError(f"{path} is not valid: {explain_all(error)}") from error
 
 
 def check_claims(config: Config) -> pd.DataFrame:
