@@ -1,5 +1,10 @@
 """The configuration: what merges, what is refused, and that every shipped file is valid."""
 
+import json
+import math
+import os
+import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -8,6 +13,7 @@ from cgc.config import Run, Variant, check_config, load_config
 from cgc.errors import UserError
 from cgc.layers import GATE_OPTIONS
 from cgc.models import MODELS
+from cgc.provenance import write_spec
 
 ROOT = Path(__file__).resolve().parents[1]
 PRESETS = sorted((ROOT / "config/presets").glob("*.yaml"))
@@ -121,6 +127,15 @@ def test_narrowing_leaves_out_runs_but_forgets_none():
     assert len(config.all_runs()) == len(load_config().runs())
 
 
+def change(key, value, setting="imagenet_default"):
+    return {"settings": {setting: {key: value}}}
+
+
+def images(kind="images", **keys):
+    source = {} if kind == "moving_digits" else {"source": "mine"}
+    return {"datasets": {"mine": {"kind": kind, **source, **keys}}}
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -136,6 +151,30 @@ def test_narrowing_leaves_out_runs_but_forgets_none():
         ),
         ({"settings": {"imagenet_default": {"dataset": "x"}}}, "dataset: 'x' is not defined"),
         ({"settings": {"new": {"dataset": "digits"}}}, "settings.new.model: is missing"),
+        ({"preset": "reference"}, "preset: reference is the folder of reference results"),
+        ({"data_root": "a\0b"}, "data_root: string should match pattern"),
+        ({"gates": {"run": "imagenet_default/plain/seed0"}}, "gates.run: .* plain convolutions"),
+        (change("variants", ["cgc", "cgc"]), "variants: must all differ: cgc stands twice"),
+        (change("seeds", [1, 1]), "seeds: must all differ: 1 stands twice"),
+        (change("seeds", [2**32]), "seeds.0: input should be less than 4294967296"),
+        (change("variants", ["plain_without_temporal"]), "sets temporal, which is for clips"),
+        ({"variants": {"cgc": {"branches": []}}}, "branches: .*at least 1 item"),
+        (
+            {"variants": {"cgc": {"interaction_groups": 2}}},
+            "cgc has interaction_groups=2, but the first convolution of resnet11 takes 1 only",
+        ),
+        (change("dataset", "moving_digits"), "moving_digits holds clips, the model resnet11 not"),
+        (change("dataset", "digits", "p3d_a_video"), "digits holds images, the model p3d_a_resne"),
+        (change("train", {"mixup_alpha": 0.2}, "p3d_a_video"), "mixup_alpha: mixup is for images"),
+        (change("train", {"learning_rate": math.inf}), "learning_rate: .* finite number"),
+        (change("train", {"weight_decay": math.nan}), "weight_decay: .* finite number"),
+        (images(mean=[0, 0, math.nan], std=[1, 1, 1]), "datasets.mine.images.mean.2: .* finite"),
+        (images(mean=[0, 0, 0], std=[1, 0, 1]), "std.1: input should be greater than 0"),
+        (images(mean=[0, 0, 0]), "datasets.mine.images: mean and std belong together"),
+        (images(source=""), "source: string should match pattern"),
+        (images("frame_lists", train_list="a", validation_list="b", template="{:09999d}"), "templ"),
+        (images("moving_digits", clips_per_class=10**8), "clips_per_class: .* less than or equal"),
+        ({"execution": {"compile": "maybe"}}, "execution.compile: .* valid boolean"),
     ],
 )
 def test_configuration_that_is_not_valid_is_explained(changes, message):
@@ -150,12 +189,105 @@ def test_all_problems_are_told_at_once():
         assert f"{place}: " in str(told.value)
 
 
+# Names are parts of paths, wildcards and command lines.
+
+BAD_NAMES = [
+    "../../../esc",
+    "/elsewhere/x",
+    "{wildcards}",
+    "a/b",
+    "",
+    ".",
+    "a b",
+    "a\n",
+    "é",
+    "a" * 101,
+]
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+@pytest.mark.parametrize("section", ["datasets", "settings", "variants"])
+def test_name_that_is_no_plain_word_is_refused(section, name):
+    content = {"kind": "digits"} if section == "datasets" else {}
+    message = f"{section}: names take letters, digits, _ and -, at most 100: got "
+    with pytest.raises(UserError, match=re.escape(message + repr(name))):
+        load_config(overrides={section: {name: content}})
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+def test_preset_with_such_a_name_is_refused(name):
+    with pytest.raises(UserError, match="preset: string should "):
+        load_config(overrides={"preset": name})
+
+
+@pytest.mark.parametrize("text", ["$(touch harmed)", "`touch harmed`", "; touch harmed", "'\"|&"])
+def test_shell_metacharacters_reach_no_shell(tmp_path, monkeypatch, text):
+    config = load_config(overrides={"description": text, "data_root": text})
+    monkeypatch.chdir(tmp_path)
+    spec = write_spec(config, "prepare_data", "digits", [text])
+    assert json.loads(spec.read_text())["data_root"] == text
+    assert not re.search(r"[^\w./-]", str(spec))  # what the workflow passes to a shell
+    assert [path.name for path in tmp_path.iterdir()] == [".snakemake"]
+
+
+def test_home_in_data_root_is_expanded(monkeypatch):
+    monkeypatch.setenv("HOME", "/somewhere")
+    assert load_config(overrides={"data_root": "~/data"}).data_root == "/somewhere/data"
+
+
+# Files.
+
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]\n" for a, b in pairwise("abcdefghij")
+)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("a: [1", "is not YAML"), ("- 1", "must hold a mapping"), (None, "cannot be read")],
+    [
+        (b"a: [1", "is not YAML"),
+        (b"- 1", "must hold a mapping"),
+        (None, "cannot be read"),
+        (b"preset: caf\xe9", "is not UTF-8 text"),
+        (b"preset: a\npreset: b", "is not YAML: key preset stands twice"),
+        (b"execution: {threads: 1, threads: 2}", "is not YAML: key threads stands twice"),
+        (b"max_epochs: " + b"9" * 5000, "is not YAML: .*limit"),
+        (b"a: &a {b: *a}", "has more than 50 levels"),
+        (b"a: &a [*a, *a]", "has more than 50 levels"),
+        (b"a: " + b"[" * 60 + b"]" * 60, "has more than 50 levels"),
+        (b"a: " + b"[" * 3000 + b"]" * 3000, "is nested too deep, at most 50 levels"),
+        (BOMB.encode(), "has more than 50 levels or 100000 values"),
+    ],
 )
 def test_preset_file_that_cannot_be_used_is_named(tmp_path, content, message):
     if content is not None:
-        (tmp_path / "mine.yaml").write_text(content)
-    with pytest.raises(UserError, match=f"mine.yaml {message}"):
+        (tmp_path / "mine.yaml").write_bytes(content)
+    with pytest.raises(UserError, match=f"mine.yaml {message}") as error:
         load_config([tmp_path / "mine.yaml"])
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 1000
+
+
+@pytest.mark.parametrize("put", [os.mkfifo, os.mkdir])
+def test_preset_that_is_no_regular_file_is_not_opened(tmp_path, put):
+    put(tmp_path / "mine.yaml")
+    with pytest.raises(UserError, match=r"mine.yaml must be a regular file"):
+        load_config([tmp_path / "mine.yaml"])
+
+
+def test_configuration_that_holds_itself_is_refused():
+    content = {"preset": "x"}
+    content["gates"] = content  # as Snakemake hands over an alias
+    with pytest.raises(UserError, match="the configuration has more than 50 levels"):
+        check_config(content)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [{"x" * 10**7: 1}, {"description": ["x" * 10**7]}, {f"key{n}": 1 for n in range(10**4)}],
+    ids=["long key", "long value", "many keys"],
+)
+def test_message_about_anything_is_of_bounded_length(content):
+    with pytest.raises(UserError) as error:
+        load_config(overrides=content)
+    assert len(str(error.value)) < 10_000

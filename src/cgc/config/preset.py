@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr, model_validator
 
-from cgc.config.datasets import WHERE_DATA_LIES, Dataset
-from cgc.config.section import PositiveInt, Section
+from cgc.config.datasets import KINDS_OF_CLIPS, WHERE_DATA_LIES, Dataset
+from cgc.config.section import FilePath, Name, PositiveInt, Section
 from cgc.config.settings import Setting, Train, Variant
 from cgc.errors import UserError
 from cgc.networks import MODELS, find_network
@@ -31,17 +31,32 @@ class Gates(Section):
 class Execution(Section):
     """How runs are executed on this machine; never part of a result's identity."""
 
-    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    accelerator: Literal["auto", "cpu", "gpu"] = Field(
+        "auto", description="auto: a CUDA GPU if there is one, else the CPU"
+    )
     threads: PositiveInt = Field(1, description="processor cores for one computing step")
-    devices: PositiveInt = Field(1, description="devices that one run may use at most")
+    devices: PositiveInt = Field(
+        1,
+        description="devices that one run may use at most. With 1, 2 or more a step draws the same "
+        "random numbers and takes the same batch statistics, so its gradient is equal up to the "
+        "order of floating-point sums. A whole training is not equal: rounding is amplified from "
+        "step to step, and two trainings may end as far apart as two seeds",
+    )
     runs_per_gpu: PositiveInt = Field(1, description="runs that may share a GPU at a time")
-    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    precision: Literal["32-true", "bf16-mixed"] = Field(
+        "32-true", description="float32, or products in bfloat16 with float32 weights"
+    )
     channels_last: bool = Field(False, description="store maps and kernels with channels last")
     compile: bool = Field(False, description="train by torch.compile; on a GPU with CUDA graphs")
-    workers: int = Field(0, ge=0, description="processes that load data, per device")
+    workers: int = Field(0, ge=0, le=1024, description="processes that load data, per device")
+    run_hours: dict[Name, Annotated[float, Field(gt=0)]] = Field(
+        {},
+        description="device-hours of one plain training by setting, estimated or measured, for "
+        "`cgc plan`, which counts twice as many for a gated one",
+    )
 
     def device(self) -> Literal["cuda", "cpu"]:
-        """Return where to compute: on a CUDA GPU where there is one, unless told otherwise.
+        """Return where to compute: on a CUDA GPU if there is one and `accelerator` allows it.
 
         Raises:
             UserError: a GPU was asked for and there is none.
@@ -70,19 +85,21 @@ class Run:
 class Config(Section):
     """Everything that a preset says."""
 
-    preset: str = Field(pattern=r"^[a-z0-9_-]+$", description="names the folder of its results")
+    preset: Name = Field(pattern=r"^[a-z0-9_-]+$", description="names the folder of its results")
     description: str = Field(description="one sentence for captions")
-    data_root: str = Field("data/raw", description="where data sets that cannot be embedded lie")
+    data_root: FilePath = Field(
+        "data/raw", description="folder of data sets that cannot be embedded; ~ is your home"
+    )
     max_images: PositiveInt | None = Field(None, description="shortens: images per split")
     max_epochs: PositiveInt | None = Field(None, description="shortens: epochs per run")
     only_variants: list[str] | None = Field(None, description="narrows what runs: these variants")
     only_seeds: list[int] | None = Field(None, description="narrows what runs: these seeds")
     force: list[str] = Field([], description="artefacts to make again, e.g. train_model:...")
-    datasets: dict[str, Dataset]
-    variants: dict[str, Variant]
-    settings: dict[str, Setting] = Field(min_length=1)
-    gates: Gates
-    execution: Execution = Execution()
+    datasets: dict[Name, Dataset] = Field(description="by name")
+    variants: dict[Name, Variant] = Field(description="kinds of convolution, by name")
+    settings: dict[Name, Setting] = Field(min_length=1, description="trainings, by name")
+    gates: Gates = Field(description="what is analysed")
+    execution: Execution = Field(Execution(), description="how to compute on this machine")
     _is_changed: bool = PrivateAttr(False)  # from what the preset's file says; see `load`
     _is_reference: bool = PrivateAttr(False)  # see `as_reference`
 
@@ -197,45 +214,73 @@ class Config(Section):
         return Run(clips.initialise_from, self.variants[run.variant].conv, image_setting.seeds[0])
 
     @model_validator(mode="after")
-    def _names_refer_to_something(self) -> "Config":
-        problems = list(self._dangling_names())
-        if problems:
+    def _parts_fit_together(self) -> "Config":
+        if problems := [*self._problems(), *self._problems_of_the_analysis()]:
             raise ValueError("; ".join(problems))
         return self
 
-    def _dangling_names(self) -> Iterator[str]:
+    def _problems(self) -> Iterator[str]:
+        if self.preset == REFERENCE:
+            yield f"preset: {REFERENCE} is the folder of reference results, choose another name"
         for name, setting in self.settings.items():
+            place = f"settings.{name}"
             if setting.dataset not in self.datasets:
-                yield _unknown(f"settings.{name}.dataset", setting.dataset, self.datasets)
+                yield _unknown(f"{place}.dataset", setting.dataset, self.datasets)
             for variant in setting.variants:
                 if variant not in self.variants:
-                    yield _unknown(f"settings.{name}.variants", variant, self.variants)
-            yield from self._problems_of_clips(name, setting)
+                    yield _unknown(f"{place}.variants", variant, self.variants)
+            yield from self._problems_of_clips(place, setting)
+            yield from self._problems_of_variants(place, setting)
+            if setting.clips and setting.clips.initialise_from:
+                yield from self._problems_of_weights(place, setting, setting.clips.initialise_from)
+
+    def _problems_of_the_analysis(self) -> Iterator[str]:
         for variant in self.only_variants or []:
             if variant not in self.variants:
                 yield _unknown("only_variants", variant, self.variants)
-        runs = [str(run) for run in self.all_runs()]
-        if self.gates.run not in runs:
+        runs = {str(run): run for run in self.all_runs()}
+        run = runs.get(self.gates.run)
+        if run is None:
             yield _unknown("gates.run", self.gates.run, runs)
+        elif run.variant in self.variants and self.variants[run.variant].conv == "plain":
+            yield f"gates.run: {run} has plain convolutions, name a run with gates"
 
-    def _problems_of_clips(self, name: str, setting: Setting) -> Iterator[str]:
-        place, clips = f"settings.{name}", setting.clips
-        if (clips is not None) != (find_network(setting.model).kind == "clip"):
+    def _problems_of_clips(self, place: str, setting: Setting) -> Iterator[str]:
+        has_clips, train = setting.clips is not None, setting.train
+        if has_clips != (find_network(setting.model).kind == "clip"):
             known = ", ".join(name for name, network in MODELS.items() if network.kind == "clip")
             yield f"{place}.clips: is for {known}, which need it; the model is {setting.model}"
-        if (clips is not None) != (setting.train.augment.crop == "multi_scale"):
+        dataset = self.datasets.get(setting.dataset)
+        if dataset and has_clips != (dataset.kind in KINDS_OF_CLIPS):
+            kind = "clips" if dataset.kind in KINDS_OF_CLIPS else "images"
+            yield f"{place}.dataset: {setting.dataset} holds {kind}, the model {setting.model} not"
+        if has_clips != (train.augment.crop == "multi_scale"):
             yield f"{place}.train.augment.crop: multi_scale is for clips, and clips need it"
-        if clips is not None and setting.train.augment.flip:
+        if has_clips and train.augment.flip:
             yield f"{place}.train.augment.flip: clips are never flipped, say false"
-        if clips is None or clips.initialise_from is None:
-            return
-        source = self.settings.get(clips.initialise_from)
+        if has_clips and train.mixup_alpha is not None:
+            yield f"{place}.train.mixup_alpha: mixup is for images, say null"
+
+    def _problems_of_variants(self, place: str, setting: Setting) -> Iterator[str]:
+        is_ours = setting.model in MODELS
+        for name in setting.variants:
+            variant = self.variants.get(name, Variant())
+            if setting.clips is None and variant.temporal is not None:
+                yield f"{place}.variants: {name} sets temporal, which is for clips"
+            if is_ours and variant.interaction_groups not in (None, 1):
+                yield (
+                    f"{place}.variants: {name} has interaction_groups={variant.interaction_groups},"
+                    f" but the first convolution of {setting.model} takes 1 only"
+                )
+
+    def _problems_of_weights(self, place: str, setting: Setting, name: str) -> Iterator[str]:
+        place, source = f"{place}.clips.initialise_from", self.settings.get(name)
         if source is None:
-            yield _unknown(f"{place}.clips.initialise_from", clips.initialise_from, self.settings)
+            yield _unknown(place, name, self.settings)
             return
         for conv in {self.variants[v].conv for v in setting.variants if v in self.variants}:
             if conv not in source.variants:
-                yield f"{place}.clips.initialise_from: {clips.initialise_from} has no {conv} run"
+                yield f"{place}: {name} has no {conv} run"
 
 
 def _unknown(place: str, name: str, known: Iterable[str]) -> str:

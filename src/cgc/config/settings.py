@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Union
 
 from pydantic import AfterValidator, Field, model_validator
 
-from cgc.config.section import Fraction, PositiveInt, Section
+from cgc.config.section import Different, Fraction, Name, Pixels, PositiveInt, Section
 from cgc.networks import find_network
 
 
@@ -22,23 +22,30 @@ class Augment(Section):
     DEVIATION(tiny-augmentation): the tiny preset keeps 70 % of a digit and mirrors none.
     """
 
-    crop: Literal["random_resized", "padded", "multi_scale"]
-    size: PositiveInt = Field(description="side of the crop, pixels")
+    crop: Literal["random_resized", "padded", "multi_scale"] = Field(
+        description="a random part, resized (ImageNet); a random crop of the padded image "
+        "(CIFAR-10); one of a few windows, the same in all frames (clips)"
+    )
+    size: Pixels = Field(description="side of the crop, pixels")
     min_area: float = Field(
         0.08, gt=0, le=1, description="least share of the image in a random resized crop"
     )
-    padding: int = Field(4, ge=0, description="zeros around the image before a padded crop, pixels")
+    padding: int = Field(
+        4, ge=0, le=10**4, description="zeros around the image before a padded crop, pixels"
+    )
     flip: bool = Field(True, description="random horizontal flip")
 
 
 class StepSchedule(Section):
-    """Divide the learning rate by 10 at the start of each milestone epoch.
+    """Multiply the learning rate by `factor` at the start of each milestone epoch.
 
     READING(milestones): "at the 81st and 122nd epochs" is after as many whole epochs.
     """
 
     kind: Literal["step"]
-    milestones: list[PositiveInt] = Field(description="epochs, counted from 0")
+    milestones: Annotated[list[PositiveInt], Different] = Field(
+        description="epochs, counted from 0"
+    )
     factor: Fraction = Field(0.1, description="what the rate is multiplied by at a milestone")
 
 
@@ -46,7 +53,7 @@ class CosineSchedule(Section):
     """Linear warm-up, then half a cosine down to zero, per iteration."""
 
     kind: Literal["cosine"]
-    warmup_epochs: int = Field(5, ge=0, description="epochs of linear warm-up")
+    warmup_epochs: int = Field(5, ge=0, le=10**9, description="epochs of linear warm-up")
 
 
 Schedule = Annotated[Union[StepSchedule, CosineSchedule], Field(discriminator="kind")]  # noqa: UP007
@@ -55,16 +62,16 @@ Schedule = Annotated[Union[StepSchedule, CosineSchedule], Field(discriminator="k
 class Train(Section):
     """How a network is trained (A.2)."""
 
-    epochs: PositiveInt
+    epochs: PositiveInt = Field(description="passes over the training images")
     batch_size: PositiveInt = Field(description="images per optimiser step, over all devices")
     micro_batch: PositiveInt | None = Field(
         None,
         description="images that share batch-norm statistics; the whole batch when null. A run has "
         "at most batch_size / micro_batch processes",
     )
-    learning_rate: float = Field(gt=0)
-    momentum: float = Field(0.9, ge=0, lt=1)
-    weight_decay: float = Field(1e-4, ge=0)
+    learning_rate: float = Field(gt=0, description="of SGD, before the schedule")
+    momentum: float = Field(0.9, ge=0, lt=1, description="of SGD")
+    weight_decay: float = Field(1e-4, ge=0, description="of SGD, on all parameters")
     gate_learning_rate_factor: float = Field(
         0.1, gt=0, description="learning rate of CGC's extra layers relative to the kernels'"
     )
@@ -77,22 +84,18 @@ class Train(Section):
     )
     schedule: Schedule
     augment: Augment
-    snapshot_epochs: list[PositiveInt] = Field(
+    snapshot_epochs: Annotated[list[PositiveInt], Different] = Field(
         [],
         description="epochs after which the analysed run and its plain one keep weights too",
     )
 
-    def num_shares(self) -> int:
-        """Return how many parts of a batch are normalised each by itself."""
+    def num_micro_batches(self) -> int:
+        """Return how many parts of a batch are normalised separately."""
         return self.batch_size // (self.micro_batch or self.batch_size)
 
     def num_processes(self, devices: int) -> int:
-        """Return how many of `devices` can share a batch.
-
-        A step draws the same random numbers whatever their number, so results differ by the order
-        of floating-point sums only; over a whole training that adds up.
-        """
-        return max(n for n in range(1, devices + 1) if self.num_shares() % n == 0)
+        """Return how many of `devices` can divide a batch into whole micro-batches."""
+        return max(n for n in range(1, devices + 1) if self.num_micro_batches() % n == 0)
 
     @model_validator(mode="after")
     def _micro_batches_fill_the_batch(self) -> "Train":
@@ -107,9 +110,9 @@ class Train(Section):
 class Evaluate(Section):
     """How a trained network is tested: resize the short side, crop the centre."""
 
-    resize: PositiveInt | None = Field(None, description="short side, pixels; null: as it is")
-    size: PositiveInt = Field(description="side of the centre crop, pixels")
-    batch_size: PositiveInt = 250
+    resize: Pixels | None = Field(None, description="short side, pixels; null: unchanged")
+    size: Pixels = Field(description="side of the centre crop, pixels")
+    batch_size: PositiveInt = Field(250, description="images per forward pass, per device")
 
 
 class Variant(Section):
@@ -118,19 +121,29 @@ class Variant(Section):
     READING(ablation-rows): A.2 does not list the rows of the ablation; `config.yaml` does.
     """
 
-    conv: Literal["plain", "cgc"] = "cgc"
-    gate_init: Literal["zero", "zero-relu", "ones"] | None = None
-    branches: list[Literal["input", "output"]] | None = None
-    interaction_groups: PositiveInt | None = None
+    conv: Literal["plain", "cgc"] = Field("cgc", description="every convolution but 1x1 ones")
+    gate_init: Literal["zero", "zero-relu", "ones"] | None = Field(
+        None, description="weights of the last normalisations; null: zero"
+    )
+    branches: Annotated[list[Literal["input", "output"]], Different] | None = Field(
+        None, min_length=1, description="that modulate the kernel; null: both"
+    )
+    interaction_groups: PositiveInt | None = Field(
+        None,
+        description="groups of the channel interaction; null: of 16 channels each; 1: one full "
+        "linear map. It must divide the 3 input channels of the first convolution",
+    )
     gate_learning_rate_factor: float | None = Field(
         None, gt=0, description="instead of the setting's"
     )
-    temporal: bool | None = Field(None, description="of clips: with temporal convolutions")
+    temporal: bool | None = Field(
+        None, description="of clips: whether there are temporal convolutions; null: yes"
+    )
 
     def model_options(self) -> dict[str, Any]:
-        """Return the options of `build_model` that were given."""
-        given = self.model_dump(exclude={"conv", "gate_learning_rate_factor"})
-        return {name: value for name, value in given.items() if value is not None}
+        """Return the options of `build_model` that are set."""
+        options = self.model_dump(exclude={"conv", "gate_learning_rate_factor"})
+        return {name: value for name, value in options.items() if value is not None}
 
     @model_validator(mode="after")
     def _plain_has_no_gates(self) -> "Variant":
@@ -143,20 +156,20 @@ class Variant(Section):
 
 
 class Clips(Section):
-    """What a setting on clips needs beside what one on images does (A.3).
+    """What a setting on clips needs in addition (A.3).
 
     READING(video-recipe): A.3 gives no recipe; the presets take TSM's for Something-Something.
     READING(image-weights): training starts from the image network of the same layer type.
     """
 
-    frames: PositiveInt = Field(description="frames of a clip that the network sees")
+    frames: int = Field(gt=0, le=1000, description="frames of a clip that the network sees")
     temporal_count: Literal["network", "stage", "nonlocal"] = Field(
         "network",
         description="which blocks get a temporal convolution: every second of the network, every "
         "second of each stage, or those of the non-local networks' code",
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="before the classifier")
-    initialise_from: str | None = Field(
+    initialise_from: Name | None = Field(
         None, description="image setting whose first run of the same convolution gives the weights"
     )
 
@@ -168,13 +181,15 @@ class Clips(Section):
 class Setting(Section):
     """One training setting of the supplement: a data set, a network, a recipe, and its runs."""
 
-    title: str = Field(description="as it stands in tables")
-    dataset: str
+    title: str = Field(description="its name in tables")
+    dataset: Name = Field(description="one of `datasets`")
     model: ModelName = Field(
         description="of `cgc.models.MODELS`, or `timm/NAME` or `torchvision/NAME` for one of theirs"
     )
-    variants: list[str] = Field(min_length=1)
-    seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
-    clips: Clips | None = None
-    train: Train
-    evaluate: Evaluate
+    variants: Annotated[list[Name], Different] = Field(min_length=1, description="of `variants`")
+    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], Different] = Field(
+        min_length=1, description="of the trainings of each variant"
+    )
+    clips: Clips | None = Field(None, description="for networks on clips, which need it")
+    train: Train = Field(description="the recipe")
+    evaluate: Evaluate = Field(description="the test")

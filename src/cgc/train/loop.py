@@ -67,7 +67,7 @@ class Trainer:
         self.fabric, self.train, self.seed, self.name = fabric, train, seed, name
         self.train_batches, self.validation_batches = train_batches, validation_batches
         self.steps_per_epoch = len(train_batches)
-        self.num_shares = train.num_shares() // fabric.world_size
+        self.num_shares = train.num_micro_batches() // fabric.world_size
         self.network = model  # the bare one, for checkpoints
         self.channels_last = channels_last
         if channels_last:
