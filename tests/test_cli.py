@@ -219,6 +219,21 @@ def test_status_tells_a_script_of_another_version_of_torch(config, made_with):
     assert ("made with torch 1.2.3" in run("status", *preset).stdout) == bool(made_with)
 
 
+def test_status_counts_and_names_each_reason_once(config):
+    made = make_chain(config)
+    config_file = ["--configfile", "narrowed.yaml"]
+    Path("narrowed.yaml").write_text(json.dumps(NARROWED))
+    made["evaluate_model"].paths()[0].unlink()
+    text = run("status", *config_file).stdout
+    (row,) = [line.split() for line in text.splitlines() if "prepare_data " in line]
+    assert row == ["prepare_data", "1", "0", "1"]
+    assert "missing prepare_data:moving_digits" in text
+    assert text.count("metrics.json (made before: `dvc pull` may have it)") == 1
+    everything = run("status", "--all", *config_file).stdout.splitlines()
+    assert f"valid   {made['train_model']}" in everything
+    assert len(everything) == len(provenance.artefacts(load_config(["narrowed.yaml"])))
+
+
 @pytest.mark.parametrize("options", [[], ["train_model", "--downstream", "--json"]])
 def test_accept_of_earlier_versions_says_what_to_type_instead(cgc, options):
     code, out, told = cgc("accept", *options)

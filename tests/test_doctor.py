@@ -1,9 +1,8 @@
-"""What `cgc doctor` finds: each missing thing is named, with what it blocks and what to do."""
+"""What `cgc doctor` and `cgc plan` find: what is missing, what that blocks, what is left to do."""
 
 import json
 import os
-import re
-import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -17,20 +16,18 @@ from cgc.config import Execution, load_config
 from cgc.data import sources
 from cgc.data.images import VALIDATION_FOLDERS
 from cgc.data.prepare import prepare
-from cgc.doctor import data, disk, machine, probe, versions
-from cgc.doctor.findings import guarded
+from cgc.doctor.probe import Probe, ask_torch, count_parameters
+from cgc.doctor.work import Work
 from cgc.errors import UserError
 
 PAPER = Path("config/presets/paper.yaml")
 FAKE_TORCH = """
+__version__ = "9.9"
 class cuda:
     device_count = staticmethod(lambda: 1)
     class get_device_properties:
         def __init__(self, index):
             self.name, self.total_memory = "Model X", 24 * 10**9
-class backends:
-    class mps:
-        is_available = staticmethod(lambda: False)
 """
 
 
@@ -38,7 +35,6 @@ class backends:
 def folder(tmp_path, monkeypatch):
     """A checkout's configuration, and nothing else."""
     work_in(tmp_path, monkeypatch)
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path
 
 
@@ -113,43 +109,51 @@ def test_names_of_files_are_those_that_the_preparing_steps_read():
 def test_number_of_class_folders_is_compared_with_the_expected_one(folder):
     for name in ("train/a", "val/a"):
         (folder / "data/raw/imagenet" / name).mkdir(parents=True)
-    (found, *_) = data.data(load_config([PAPER]))
-    assert "1 class folders, not 1000 at data/raw/imagenet/train" in found.found
+    assert "1 class folders, not 1000 at data/raw/imagenet/train" in look(PAPER)["imagenet"].text
 
 
 # What missing data blocks.
 
 
+def look(*files, **overrides):
+    """Findings about the data of a preset, by data set."""
+    return {each.name: each for each in doctor.data(Work(load_config(files, overrides)))}
+
+
 def test_missing_data_blocks_the_settings_tables_and_figures_that_need_it(folder):
-    imagenet, cifar10, something = data.data(load_config([PAPER]))
-    assert imagenet.found == "missing at data/raw/imagenet"
-    assert {"imagenet_default (2 runs)", "p3d_a_video (2 runs)"} <= set(imagenet.blocks)
-    assert {"fig1_gate_matrix", "table_imagenet", "table_video"} <= set(imagenet.blocks)
-    cifar10_blocks = {"cifar10_ablation (24 runs)", "table_cifar10_ablation", "report"}
-    assert cifar10_blocks <= set(cifar10.blocks)
-    assert not {"fig1_gate_matrix", "table_imagenet", "table_video"} & set(cifar10.blocks)
-    assert {"p3d_a_video (2 runs)", "table_video", "fig_p3d_a"} <= set(something.blocks)
-    assert not {"fig1_gate_matrix", "table_imagenet"} & set(something.blocks)
+    found = look(PAPER)
+    imagenet, cifar10, something = (
+        set(found[n].blocks) for n in ("imagenet", "cifar10", "something")
+    )
+    assert found["imagenet"].text == "missing at data/raw/imagenet"
+    assert {"imagenet_default (2 runs)", "p3d_a_video (2 runs)"} <= imagenet
+    assert {"fig1_gate_matrix", "table_imagenet", "table_video"} <= imagenet
+    assert {"cifar10_ablation (24 runs)", "table_cifar10_ablation", "report"} <= cifar10
+    assert not {"fig1_gate_matrix", "table_imagenet", "table_video"} & cifar10
+    assert {"p3d_a_video (2 runs)", "table_video", "fig_p3d_a"} <= something
+    assert not {"fig1_gate_matrix", "table_imagenet"} & something
 
 
 def test_data_that_is_prepared_needs_no_source(folder):
-    config = load_config([PAPER])
-    make(config, "prepare_data", "cifar10")
-    found = {each.name: each for each in data.data(config)}
-    assert found["cifar10"].found == "prepared in data/prepared/paper/cifar10"
+    make(load_config([PAPER]), "prepare_data", "cifar10")
+    found = look(PAPER)
+    assert found["cifar10"].text == "prepared in data/prepared/paper/cifar10"
     assert (found["cifar10"].state, found["imagenet"].state) == ("fine", "blocks")
 
 
 def test_data_whose_results_are_all_there_may_be_missing(folder):
-    only = {"only_variants": ["cgc"], "only_seeds": [0]}
-    config = load_config([Path("config/presets/cifar10.yaml")], only)
+    preset, only = (
+        Path("config/presets/cifar10.yaml"),
+        {"only_variants": ["cgc"], "only_seeds": [0]},
+    )
+    config = load_config([preset], only)
     prepared = make(config, "prepare_data", "cifar10")
     make(config, "train_model", str(config.plain_run()))
     for stage in (*CHAIN, "measure_all_gates", "measure_controls"):
         make(config, stage, config.gates.run)
     (prepared.folder / "train.arrow").unlink()
-    (found,) = data.data(config)
-    assert (found.state, found.remedy) == ("note", "not needed: all is made")
+    found = look(preset, **only)["cifar10"]
+    assert (found.state, found.remedy) == ("note", "not needed: all of it is there")
 
 
 def test_folder_that_may_not_be_read_is_a_finding(folder, monkeypatch):
@@ -159,178 +163,191 @@ def test_folder_that_may_not_be_read_is_a_finding(folder, monkeypatch):
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(sources.os, "listdir", refuse)
-    found = {each.name: each for each in data.data(load_config([PAPER]))}
-    assert found["cifar10"].found == "not readable (Permission denied) at data/raw/cifar10"
-    assert found["cifar10"].remedy == "make it readable"
-
-
-def test_summary_of_a_preset_is_one_line_with_what_is_blocked(folder):
-    found = data.summary(load_config([PAPER]))
-    blocked = (
-        "cifar10 missing at data/raw/cifar10 -> blocks 24 runs, fig_gate_controls, fig_cifar10"
+    found = look(PAPER)["cifar10"]
+    assert (found.text, found.remedy) == (
+        "Permission denied at data/raw/cifar10",
+        "make it readable",
     )
-    assert blocked in found.found  # its seeds are shown with the controls
-    assert "\n" not in found.found + found.remedy
 
 
-def test_damaged_provenance_is_a_finding(folder):
-    config = load_config()
-    damaged = Path("data/prepared/tiny/digits/provenance.json")
-    damaged.parent.mkdir(parents=True)
-    damaged.write_text("{")
-    (found,) = guarded("data", lambda: data.data(config))
-    assert found.state == "blocks"
-    assert found.found.startswith(f"{damaged} is not readable JSON")
-
-
-# Versions.
-
-
-@pytest.mark.parametrize(
-    ("installed", "state", "told"),
-    [
-        ("2.15.0+cpu", "fine", "2.15.0+cpu"),
-        ("2.14.0", "note", "2.14.0, pinned is 2.15.0"),
-        ("2.1.0", "blocks", "2.1.0, not >=2.11"),
-        (None, "blocks", "not installed"),
-    ],
-)
-def test_version_is_compared_with_range_and_pin(folder, monkeypatch, installed, state, told):
-    pyproject = (folder / "pyproject.toml").read_text()
-    pinned = re.sub(r'"torch==.*?"', '"torch==2.15.0"', pyproject)
-    (folder / "pyproject.toml").write_text(pinned)
-    monkeypatch.setattr(versions, "_installed", lambda name: installed)
-    (torch,) = [each for each in versions.versions() if each.name == "torch"]
-    assert (torch.state, torch.found) == (state, told)
-
-
-def test_versions_are_those_of_the_package_and_of_what_the_workflow_adds(folder):
-    found = {each.name for each in versions.versions()}
-    assert {"torch", "lightning", "snakemake"} <= found
-    assert not [name for name in found if name.startswith("cgc[")]
-
-
-def test_damaged_pyproject_is_a_finding(folder):
-    Path("pyproject.toml").write_text("[")
-    (found,) = guarded("versions", versions.versions)
-    assert (found.state, found.found[:26]) == ("blocks", "pyproject.toml is not TOML")
-
-
-# Accelerator.
+# PyTorch, GPUs, a compiler.
 
 
 def test_gpu_is_named_with_its_memory(torch_is):
     torch_is(FAKE_TORCH)
-    found = list(machine.accelerator(Execution(), probe.Asked([]).answer()))
-    assert [(each.name, each.found) for each in found] == [("GPU 0", "Model X, 24 GB")]
+    pytorch, gpu = doctor.torch(Execution(), ask_torch({}))
+    assert (pytorch.text, gpu.text) == ("9.9", "Model X (24 GB); a run may use 1")
 
 
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (
-            "raise ImportError('libcudart.so: cannot open')",
-            "ImportError: libcudart.so: cannot open",
-        ),
+        ("raise ImportError('libcudart.so: no')", "ImportError: libcudart.so: no"),
         ("import os; os._exit(3)", "exit status 3"),
     ],
 )
 def test_pytorch_that_does_not_import_blocks_with_the_reason(torch_is, content, problem):
     torch_is(content)
-    (found,) = machine.accelerator(Execution(), probe.Asked([]).answer())
-    assert (found.state, found.found) == ("blocks", f"does not work: {problem}")
-
-
-NO_GPU = probe.Probe("", [], False, [])
+    (found,) = doctor.torch(Execution(), ask_torch({}))
+    assert (found.state, found.text) == ("blocks", f"does not work: {problem}")
 
 
 @pytest.mark.parametrize(
-    ("wanted", "state"), [("cpu", "fine"), ("auto", "note"), ("gpu", "blocks")]
+    ("accelerator", "state"), [("cpu", "fine"), ("auto", "note"), ("gpu", "blocks")]
 )
-def test_missing_gpu_blocks_only_what_asks_for_one(wanted, state):
-    (found,) = machine.accelerator(Execution(accelerator=wanted), NO_GPU)
-    assert (found.found, found.state) == ("no CUDA GPU", state)
+def test_missing_gpu_blocks_only_what_asks_for_one(accelerator, state):
+    _, found = doctor.torch(Execution(accelerator=accelerator), Probe(""))
+    assert found.state == state
 
 
 def test_fewer_gpus_than_a_run_takes_are_noted():
-    one = probe.Probe("", [("Model X", 10**9)], False, [])
-    *_, found = machine.accelerator(Execution(devices=8), one)
-    assert found.found == "1 of the 8 GPUs that the preset takes for a run"
+    _, found = doctor.torch(Execution(devices=8), Probe("", "9.9", [("Model X", 10**9)]))
+    assert found.state == "note"
     assert "devices: 1" in found.remedy
 
 
 def test_parameters_of_a_network_are_counted_without_making_it():
-    asked = {"name": "cifar_resnet110", "num_classes": 10, "conv": "plain"}
-    assert probe.look([asked])["num_parameters"] == [1_727_962]
+    network = {"name": "cifar_resnet110", "num_classes": 10, "conv": "plain"}
+    assert count_parameters({"a": network}) == {"a": 1_727_962}
 
 
-def test_network_that_cannot_be_built_blocks_by_its_name():
-    asked = probe.look([{"name": "torchvision/resnet19", "num_classes": 10, "conv": "cgc"}])
-    found, *_ = machine.accelerator(Execution(), probe.Probe("", **asked))
-    assert (found.name, found.state) == ("network", "blocks")
-    assert found.found.startswith("torchvision has no network for images called 'resnet19'")
+def test_network_that_cannot_be_built_is_named():
+    network = {"name": "torchvision/resnet19", "num_classes": 10, "conv": "cgc"}
+    with pytest.raises(UserError, match="torchvision has no network for images called 'resnet19'"):
+        count_parameters({"a": network})
 
 
-# Disks.
+@pytest.mark.parametrize(
+    ("gpus", "name"), [([], "g++, clang++"), ([("Model X", 10**9)], "gcc, clang, cc")]
+)
+def test_compiling_needs_the_compiler_of_the_device(monkeypatch, tmp_path, gpus, name):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for variable in ("CC", "CXX"):
+        monkeypatch.delenv(variable, raising=False)
+    assert list(doctor.compiler(Execution(), Probe("", "9.9", gpus))) == []
+    (found,) = doctor.compiler(Execution(compile=True), Probe("", "9.9", gpus))
+    assert (found.state, found.blocks) == ("blocks", ("trainings",))
+    assert found.text == f"none of {name} found, for execution.compile"
+    compiler = tmp_path / name.split(",")[0]
+    compiler.write_text("")
+    compiler.chmod(0o755)
+    (found,) = doctor.compiler(Execution(compile=True), Probe("", "9.9", gpus))
+    assert (found.state, found.text) == ("fine", str(compiler))
+
+
+# Disk, git, Snakemake's profile.
 
 
 def test_disk_without_room_for_the_checkpoints_blocks(folder):
-    need = disk.Need.of([10**15, 5], [3, 1])
-    (found,) = disk.disk(need)
+    work = Work(load_config())
+    large = dict.fromkeys(work.networks(), 10**15)
+    (found,) = doctor.disk(work, Probe("", num_parameters=large))
     assert found.state == "blocks"
-    assert f"{(2 * 4 * (3 * 10**15 + 5) + 8 * 10**15) / 10**9:.1f} GB needed" in found.found
+    assert f"{4 * 10**6 * len(load_config().runs()):.1f} GB needed" in found.text
 
 
 def test_folder_that_may_not_be_written_to_blocks(folder, monkeypatch):
-    monkeypatch.setattr(disk.os, "access", lambda path, mode: False)
-    (found,) = disk.disk(disk.Need(None))
-    assert (found.name, found.found, found.state) == ("results", "may not be written to", "blocks")
+    monkeypatch.setattr(doctor.os, "access", lambda path, mode: path.name != "results")
+    (folder / "results").mkdir()
+    found, _ = doctor.disk(Work(load_config()), Probe("none"))
+    assert (found.name, found.text, found.state) == ("results", "may not be written to", "blocks")
 
 
-# The command.
+def test_checkout_of_another_user_is_named_with_what_git_wants(folder, monkeypatch):
+    subprocess.run(["git", "init", "-q"], check=True)
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # git's own tests use it
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setattr(doctor, "git_commit", lambda: None)  # asks about the installed package
+    (found,) = doctor.git()
+    assert (found.state, "belongs to another user" in found.text) == ("note", True)
+    assert found.remedy == f'git config --global --add safe.directory "{folder}"'
+
+
+def test_profile_that_is_no_folder_is_noted(folder):
+    (folder / "Snakefile").touch()
+    (folder / "profiles").write_text("workflow/profiles")  # what git writes without links
+    (found,) = doctor.profile()
+    assert (found.state, "--profile workflow/profiles/default" in found.remedy) == ("note", True)
+    (folder / "profiles").unlink()
+    (folder / "profiles/default").mkdir(parents=True)
+    assert list(doctor.profile()) == []
+
+
+def test_profile_of_this_checkout_is_found(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert list(doctor.profile()) == []
+
+
+# The commands.
 
 
 @pytest.fixture
-def fake_gpu(torch_is, monkeypatch):
-    """A GPU, and no network to be counted: the fake has none."""
-    torch_is(FAKE_TORCH)
-    monkeypatch.setattr(doctor, "_networks_to_train", lambda config: ([], []))
+def no_torch(monkeypatch):
+    monkeypatch.setattr(doctor, "ask_torch", lambda networks: Probe("", "9.9", [], {}))
+    monkeypatch.setattr(Work, "weight_bytes", lambda *arguments: 0)
 
 
-def run_doctor(*arguments):
-    return CliRunner().invoke(app, ["doctor", *arguments])
+def run(*arguments):
+    return CliRunner().invoke(app, arguments)
 
 
-def test_doctor_exits_with_0_when_nothing_blocks_and_1_when_something_does(folder, fake_gpu):
-    (ready, blocked) = run_doctor(), run_doctor("--configfile", str(PAPER))
+def test_doctor_exits_with_0_when_nothing_blocks_and_1_when_something_does(folder, no_torch):
+    ready, blocked = run("doctor"), run("doctor", "--configfile", str(PAPER))
     assert (ready.exit_code, blocked.exit_code) == (0, 1)
-    assert ready.stdout.splitlines()[-1] == "preset tiny can be made on this machine"
-    assert blocked.stdout.splitlines()[-1].startswith("preset paper is blocked by imagenet, ")
+    assert ready.stdout.splitlines()[-1] == "Preset tiny can be made here."
+    assert blocked.stdout.splitlines()[-1] == (
+        "Preset paper is blocked by imagenet, cifar10, something."
+    )
 
 
-def test_doctor_says_problem_and_remedy_in_one_line(folder, fake_gpu):
-    told = run_doctor("--configfile", str(PAPER)).stdout
-    (line,) = [line for line in told.splitlines() if re.match("BLOCKS +data +cifar10", line)]
-    assert "missing at data/raw/cifar10 -> blocks cifar10_ablation (24 runs)" in line
-    assert "put there cifar-10-python.tar.gz" in line
+def test_doctor_gives_a_script_the_same(folder, no_torch):
+    content = json.loads(run("doctor", "--json").stdout)
+    assert (content["preset"], content["ready"]) == ("tiny", True)
+    assert {each["name"] for each in content["findings"]} >= {"PyTorch", "disk", "git", "digits"}
 
 
-def test_doctor_tells_a_script_the_same(folder, fake_gpu):
-    told = json.loads(run_doctor("--json").stdout)
-    assert (told["preset"], told["ready"]) == ("tiny", True)
-    assert {each["name"] for each in told["findings"]} >= {"torch", "GPU 0", "memory", "digits"}
-    assert [each["name"] for each in told["other_presets"]] == [
-        "caltech101",
-        "cifar10",
-        "cifar10_cpu",
-        "clips",
-        "clips_cpu",
-        "paper",
-    ]
+@pytest.mark.parametrize(
+    "command", [["doctor"], ["status"], ["status", "--all"], ["plan"]], ids=" ".join
+)
+def test_lines_fit_80_columns_and_have_no_colours_in_a_pipe(folder, no_torch, monkeypatch, command):
+    monkeypatch.setenv("COLUMNS", "200")
+    text = run(*command, "--configfile", str(PAPER)).stdout
+    assert "\x1b" not in text
+    assert "imagenet" in text
+    assert command == ["status", "--all"] or max(map(len, text.splitlines())) <= 80
 
 
-def test_preset_file_that_is_not_valid_is_named(folder, fake_gpu):
-    Path("config/presets/broken.yaml").write_text("presets: broken\n")
-    told = json.loads(run_doctor("--json").stdout)["other_presets"]
-    (broken,) = [each for each in told if "broken" in each["name"]]
-    assert "presets: unknown key, did you mean preset?" in broken["found"]
+def test_no_color_is_respected_on_a_terminal(folder, no_torch, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as if it were a terminal
+    assert "\x1b[1;31mBLOCKS" in run("doctor", "--configfile", str(PAPER)).stdout
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[1;31m" not in run("doctor", "--configfile", str(PAPER)).stdout
+
+
+# What is left to do.
+
+
+def test_plan_adds_up_the_hours_of_the_trainings_behind_a_target(folder):
+    rows = json.loads(run("plan", "--json", "--configfile", str(PAPER)).stdout)["targets"]
+    assert (rows["fig1_gate_matrix"]["runs"], rows["fig1_gate_matrix"]["hours"]) == (1, 175)
+    assert rows["table_imagenet"]["hours"] == 87 + 175 + 105 + 210
+    assert rows["all"]["hours"] == pytest.approx(577 + 3 * (3.5 + 7 * 6.9) + 19 + 39)
+    assert rows["fig1_gate_matrix"]["bytes"] == 4 * 25_589_951  # parameters of the gated ResNet-50
+    assert rows["table_settings"] == {"artefacts": 0, "runs": 0, "hours": 0, "bytes": 0}
+
+
+def test_plan_of_a_file_leaves_out_what_is_valid(folder):
+    make(load_config(), "prepare_data", "digits")
+    rows = json.loads(run("plan", "results/fig1_gate_matrix.pdf", "--json").stdout)["targets"]
+    assert rows == {
+        "results/fig1_gate_matrix.pdf": {"artefacts": 3, "runs": 1, "hours": None, "bytes": 318_108}
+    }
+
+
+def test_hours_of_a_shortened_preset_are_not_known(folder):
+    assert Work(load_config([PAPER], {"max_epochs": 1})).hours(["train_model:a/b/seed0"]) is None
+
+
+def test_unknown_target_is_refused_with_those_that_there_are(folder):
+    with pytest.raises(UserError, match=r"tiny has no target fig2\.pdf: choose from fig1_gate"):
+        Work(load_config()).of_target("fig2.pdf")

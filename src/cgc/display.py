@@ -1,6 +1,6 @@
-"""What a person sees while a step takes long, on stderr: a bar on a terminal, lines in a log.
+"""What a person sees: tables on stdout; while a step takes long, a bar or lines on stderr.
 
-Nothing here takes part in a result: items pass unchanged, and the rest returns nothing.
+Nothing here takes part in a result: items pass unchanged.
 """
 
 import sys
@@ -23,8 +23,19 @@ from rich.progress import (
 )
 
 SECONDS_BETWEEN_LINES = 30.0
+MOST_COLUMNS = 80
 
 Item = TypeVar("Item")
+
+
+def terminal() -> Console:
+    """Return where tables for people go: stdout, at most 80 columns wide.
+
+    Colours are left out in a pipe, on a dumb terminal, and where NO_COLOR is set.
+    """
+    console = Console(highlight=False)
+    console.width = min(console.width, MOST_COLUMNS)
+    return console
 
 
 def progress_bar(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:

@@ -1,21 +1,29 @@
 """Commands about artefacts: what is valid, stale (and why) or damaged, and what to make of it."""
 
 import json
+import re
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
+from rich.padding import Padding
+from rich.table import Column, Table
 from rich.text import Text
 
 from cgc import provenance
 from cgc.cli.completion import artefact_names, spec_names
 from cgc.cli.options import AsJson, ConfigFiles
 from cgc.config import Config, load_config
-from cgc.display import progress_bar
+from cgc.display import progress_bar, terminal
 from cgc.errors import UserError
+
+States = dict[str, dict[str, Any]]  # of artefacts by name: state, why, notes
+COLOURS = {"valid": "green", "stale": "yellow", "missing": "bright_black"}
+MOST_REASONS = 8  # that are shown
+_UPSTREAM = re.compile(r"(upstream changed|made from other bytes).*")  # names differ by artefact
+HOURS_PER_DAY = 24
 
 
 def spec(
@@ -42,11 +50,15 @@ def spec(
 
 def status(
     configfile: ConfigFiles = None,
+    show_all: Annotated[
+        bool, typer.Option("--all", help="list every artefact, a line each")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List every artefact of a preset: valid, stale (and why) or missing.
+    """Say how many artefacts of a preset are valid, stale or missing, and what needs attention.
 
-    An artefact that was made with another version of PyTorch stays valid; a note says so.
+    Stale are those that today's configuration and code would make differently. An artefact of
+    another version of PyTorch stays valid; a note says so.
 
     Example: cgc status --configfile config/presets/cifar10.yaml
     """
@@ -54,13 +66,45 @@ def status(
     states = {str(made): _state(made, config) for made in provenance.artefacts(config)}
     if as_json:
         print(json.dumps(states))
-        return
-    table = Table("state", "artefact", "why", box=None)
-    for name, about in states.items():
-        colour, why = COLOURS[about["state"]], "; ".join([*about["why"], *about["notes"]])
-        table.add_row(f"[{colour}]{about['state']}", Text(name, no_wrap=True), Text(why))
-    # a line per artefact where nobody looks, so that it can be searched
-    Console(width=None if sys.stdout.isatty() else 400).print(table)
+    elif show_all:
+        _print_all(states)
+    else:
+        _print_summary(states, config)
+
+
+def plan(
+    targets: Annotated[
+        list[str] | None, typer.Argument(help="such as results/table_video.csv; all when none")
+    ] = None,
+    configfile: ConfigFiles = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what is left to train for each figure and table: runs, hours on a device, disk.
+
+    Hours are those that the preset states in execution.run_hours. Disk is that of the checkpoints;
+    data is not counted. `snakemake -n TARGET` lists every job.
+
+    Example: cgc plan --configfile config/presets/paper.yaml
+    """
+    from cgc.doctor.probe import count_parameters
+    from cgc.doctor.work import Work, trainings
+
+    work = Work(load_config(configfile or []))
+    num_parameters = count_parameters(work.networks())
+    rows = {
+        target: {
+            "artefacts": len(made),
+            "runs": len(trainings(made)),
+            "hours": work.hours(made),
+            "bytes": work.weight_bytes(made, num_parameters),
+        }
+        for target in targets or work.by_target
+        for made in [work.of_target(target)]
+    }
+    if as_json:
+        print(json.dumps({"preset": work.config.label, "targets": rows}))
+    else:
+        _print_plan(rows, work.config)
 
 
 def accept() -> None:
@@ -113,6 +157,59 @@ def _state(made: provenance.Artefact, config: Config) -> dict[str, Any]:
     return {"state": "missing" if is_missing else "stale", "why": why, "notes": notes}
 
 
+def _print_all(states: States) -> None:
+    for name, about in states.items():
+        why = "; ".join([*about["why"], *about["notes"]])
+        if sys.stdout.isatty():
+            line = Text.assemble((f"{about['state']:8}", COLOURS[about["state"]]), name)
+            terminal().print(
+                line, *([Padding(why, (0, 0, 0, 8), expand=False)] if why else []), sep="\n"
+            )
+        else:  # a line each, so that it can be searched
+            print(f"{about['state']:8}{name}  {why}".rstrip())
+
+
+def _print_summary(states: States, config: Config) -> None:
+    """Print counts by stage, then what is not valid, grouped by the reason."""
+    counts = Counter((name.split(":")[0], about["state"]) for name, about in states.items())
+    table = Table(*[Column(state, justify="right") for state in ("stage", *COLOURS)], box=None)
+    table.columns[0].justify = "left"
+    for stage in dict.fromkeys(name.split(":")[0] for name in states):
+        row = [Text(str(counts[stage, state]), colour) for state, colour in COLOURS.items()]
+        table.add_row(stage, *row)
+    groups: dict[tuple[str, str], list[str]] = {}
+    for name, about in states.items():
+        if why := "; ".join(_UPSTREAM.sub(r"\1", why) for why in about["why"] or about["notes"]):
+            groups.setdefault((about["state"], why), []).append(name)
+    out = terminal()
+    out.print(f"Preset {config.label}, {len(states)} artefacts", table, sep="\n")
+    for (state, why), names in list(groups.items())[:MOST_REASONS]:
+        others = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        out.print(Text.assemble("\n", (state, COLOURS[state]), f" {names[0]}{others}"))
+        out.print(Padding(Text(why), (0, 0, 0, 2), expand=False))
+    if len(groups) > MOST_REASONS:
+        out.print(f"\nand {len(groups) - MOST_REASONS} more reasons")
+    if groups:
+        out.print("\n`cgc status --all` lists every artefact, `cgc plan` what is left to train.")
+
+
+def _print_plan(rows: dict[str, dict[str, Any]], config: Config) -> None:
+    heads = ("target", "to make", "to train", "device-hours", "checkpoints")
+    table = Table(*[Column(head, justify="right") for head in heads], box=None)
+    table.columns[0].justify, table.columns[0].overflow = "left", "fold"
+    for target, row in rows.items():
+        hours = "not known" if row["hours"] is None else f"{row['hours']:,.1f}"
+        size = f"{row['bytes'] / 10**9:.2f} GB"
+        table.add_row(target, str(row["artefacts"]), str(row["runs"]), hours, size)
+    out, devices = terminal(), config.execution.devices
+    out.print(f"Preset {config.label}: {config.description}", table, sep="\n")
+    most = max((row["hours"] or 0 for row in rows.values()), default=0)
+    if most >= HOURS_PER_DAY:
+        days = most / HOURS_PER_DAY
+        at_once = f", {days / devices:.1f} days on {devices} devices" if devices > 1 else ""
+        out.print(f"\n{most:,.0f} device-hours are {days:.1f} device-days{at_once}.")
+
+
 def _find(name: str, config: Config) -> provenance.Artefact:
     known = {str(made): made for made in provenance.artefacts(config)}
     if name not in known:
@@ -120,5 +217,4 @@ def _find(name: str, config: Config) -> provenance.Artefact:
     return known[name]
 
 
-COLOURS = {"valid": "green", "stale": "yellow", "missing": "bright_black"}
-ALL = (spec, status, verify)
+ALL = (spec, status, plan, verify)

@@ -49,10 +49,10 @@ class Execution(Section):
     channels_last: bool = Field(False, description="store maps and kernels with channels last")
     compile: bool = Field(False, description="train by torch.compile; on a GPU with CUDA graphs")
     workers: int = Field(0, ge=0, le=1024, description="processes that load data, per device")
-    run_hours: dict[Name, Annotated[float, Field(gt=0)]] = Field(
+    run_hours: dict[Name, dict[Literal["plain", "cgc"], Annotated[float, Field(gt=0)]]] = Field(
         {},
-        description="device-hours of one plain training by setting, estimated or measured, for "
-        "`cgc plan`, which counts twice as many for a gated one",
+        description="device-hours of one training, by setting and kind of convolution, measured or "
+        "estimated; `cgc plan` adds them up",
     )
 
     def device(self) -> Literal["cuda", "cpu"]:

@@ -1,7 +1,6 @@
-"""What only PyTorch can tell, asked in a process of its own that runs this very file.
+"""What only PyTorch knows, found out in another process that runs this file.
 
-A broken installation may crash the process instead of raising, and importing PyTorch takes seconds:
-so the other checks run meanwhile. Networks are built without memory, to count their numbers.
+A broken installation may crash the process instead of raising. Networks are built without memory.
 """
 
 import json
@@ -9,84 +8,69 @@ import subprocess
 import sys
 from typing import Any, NamedTuple
 
-TIMEOUT_SECONDS = 60
+TIMEOUT_SECONDS = 120
 
 
 class Probe(NamedTuple):
-    """What PyTorch tells.
+    """What PyTorch reports.
 
     Attributes:
-        problem: why it tells nothing; empty when all is well.
+        problem: why it reports nothing; empty if it does.
+        version: of PyTorch.
         gpus: name and memory in bytes of every CUDA GPU.
-        mps: whether there is an Apple GPU.
-        num_parameters: of each network that was asked for, in the same order.
-        network_problem: why a network cannot be built; empty when all can.
+        num_parameters: of the network of each setting.
     """
 
     problem: str
-    gpus: list[tuple[str, int]]
-    mps: bool
-    num_parameters: list[int]
-    network_problem: str = ""
+    version: str = ""
+    gpus: list[tuple[str, int]] = []  # noqa: RUF012
+    num_parameters: dict[str, int] = {}  # noqa: RUF012
 
 
-class Asked:
-    """A probe that has begun.
+def ask_torch(networks: dict[str, dict[str, Any]]) -> Probe:
+    """Ask PyTorch about GPUs and networks; a crash or a hang is an answer too.
 
     Args:
-        networks: keyword arguments of `build_model`.
+        networks: keyword arguments of `build_model` by setting.
     """
-
-    def __init__(self, networks: list[dict[str, Any]]) -> None:
-        # by its path: as a module it would import the other checks too; -P: not as their neighbour
-        command = [sys.executable, "-P", __file__, json.dumps(networks)]
-        pipe = subprocess.PIPE
-        self._process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True)
-
-    def answer(self) -> Probe:
-        """Wait for the answer; a crash or a hang is one too."""
-        try:
-            told, complaint = self._process.communicate(timeout=TIMEOUT_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.communicate()
-            return Probe(f"no answer in {TIMEOUT_SECONDS} s", [], False, [])
-        if self._process.returncode:
-            lines = complaint.strip().splitlines() or [f"exit status {self._process.returncode}"]
-            return Probe(lines[-1], [], False, [])
-        return Probe("", **json.loads(told.splitlines()[-1]))
-
-
-def look(networks: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the fields of a `Probe` but the first."""
-    import torch
-
-    from cgc.errors import UserError
-
-    cuda = range(torch.cuda.device_count())
-    about = [torch.cuda.get_device_properties(index) for index in cuda]
-    num_parameters, problem = [], ""
+    command = [sys.executable, "-P", __file__, json.dumps(networks)]
     try:
-        num_parameters = _num_parameters(networks) if networks else []
-    except UserError as error:
-        problem = str(error)
-    return {
-        "gpus": [(gpu.name, gpu.total_memory) for gpu in about],
-        "mps": torch.backends.mps.is_available(),
-        "num_parameters": num_parameters,
-        "network_problem": problem,
-    }
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=TIMEOUT_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        return Probe(f"no answer in {TIMEOUT_SECONDS} s")
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        return Probe(lines[-1])
+    return Probe("", **json.loads(done.stdout.splitlines()[-1]))
 
 
-def _num_parameters(networks: list[dict[str, Any]]) -> list[int]:
+def count_parameters(networks: dict[str, dict[str, Any]]) -> dict[str, int]:
+    """Return the number of parameters of each network.
+
+    Raises:
+        UserError: a library has no such network.
+    """
     import torch
 
     from cgc.models.registry import build_model
 
     with torch.device("meta"):
-        models = [build_model(**network) for network in networks]
-    return [sum(each.numel() for each in model.parameters()) for model in models]
+        models = {name: build_model(**options) for name, options in networks.items()}
+    return {name: sum(p.numel() for p in model.parameters()) for name, model in models.items()}
+
+
+def _answer(networks: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    import torch
+
+    gpus = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
+    return {
+        "version": torch.__version__,
+        "gpus": [(gpu.name, gpu.total_memory) for gpu in gpus],
+        "num_parameters": count_parameters(networks) if networks else {},
+    }
 
 
 if __name__ == "__main__":
-    print(json.dumps(look(json.loads(sys.argv[1]))))
+    print(json.dumps(_answer(json.loads(sys.argv[1]))))
