@@ -4,18 +4,24 @@ import json
 import math
 import os
 import re
+import runpy
 from itertools import pairwise
 from pathlib import Path
 
+import jsonschema
 import pytest
+import yaml
 
 from cgc.config import Run, Variant, check_config, load_config
+from cgc.config.datasets import Standardised
+from cgc.config.section import Section
 from cgc.errors import UserError
 from cgc.layers import GATE_OPTIONS
 from cgc.models import MODELS
 from cgc.provenance import write_spec
 
 ROOT = Path(__file__).resolve().parents[1]
+CONFIG = ROOT / "config/config.yaml"
 PRESETS = sorted((ROOT / "config/presets").glob("*.yaml"))
 PAPER = Path("config/presets/paper.yaml")
 
@@ -291,3 +297,68 @@ def test_message_about_anything_is_of_bounded_length(content):
     with pytest.raises(UserError) as error:
         load_config(overrides=content)
     assert len(str(error.value)) < 10_000
+
+
+# What is written from the schema, and the comments of YAML files.
+
+write_config_docs = runpy.run_path(str(ROOT / "tools/write_config_docs.py"))
+
+
+@pytest.mark.parametrize("path", write_config_docs["contents"](), ids=lambda path: path.name)
+def test_page_and_editors_schema_are_those_of_the_schema(path):
+    text = write_config_docs["contents"]()[path]
+    assert path.read_text(encoding="utf-8") == text, "run: uv run tools/write_config_docs.py"
+
+
+def test_page_has_every_section_and_a_meaning_for_every_key():
+    shown = set(write_config_docs["SECTIONS"])
+    sections = [*Section.__subclasses__(), *Standardised.__subclasses__()]
+    assert {each for each in sections if each.__module__.startswith("cgc.config.")} == {
+        *shown,
+        Standardised,
+    }
+    keys = [(each, *item) for each in shown for item in each.model_fields.items()]
+    assert [(each, key) for each, key, f in keys if not f.description and key != "kind"] == []
+
+
+@pytest.mark.parametrize(
+    "file", [ROOT / "config/config.yaml", *PRESETS], ids=lambda path: path.stem
+)
+def test_editors_find_the_schema_in_the_first_line_and_the_file_valid(file):
+    first, *_ = file.read_text().splitlines()
+    schema = file.parent / first.removeprefix("# yaml-language-server: $schema=")
+    content = yaml.safe_load(file.read_text())
+    jsonschema.validate(content, json.loads(schema.read_text()))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"max_epoch": 1},
+        {"settings": {"a/b": {}}},
+        {"settings": {"imagenet_default": {"train": {"learning_rate": 0}}}},
+        {"datasets": {"digits": {"kind": "digit"}}},
+    ],
+)
+def test_editors_see_mistakes(content):
+    schema = json.loads((ROOT / "config/schema.json").read_text())
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(content, schema)
+
+
+YAML_FILES = [
+    path
+    for folder in ("config", "workflow", ".github")
+    for suffix in ("yaml", "yml")
+    for path in sorted((ROOT / folder).rglob(f"*.{suffix}"))
+]
+# A path with a folder; what users put into data/, and names such as timm/resnet18, are none.
+POINTER = re.compile(r"(?<![\w./{<-])(?!data/|timm/|torchvision/)(?:[\w.-]+/)+[\w.*-]*\w/?")
+
+
+@pytest.mark.parametrize("file", YAML_FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_path_in_a_comment_exists(file):
+    comments = re.findall(r"(?:^|\s)#(.*)", file.read_text())
+    paths = [path for comment in comments for path in POINTER.findall(comment)]
+    folders = (ROOT, file.parent)
+    assert [p for p in paths if not any(list(folder.glob(p)) for folder in folders)] == []

@@ -30,7 +30,7 @@ def preparing_module(kind: str) -> str:
     return f"cgc.data.{kind}"
 
 
-class _Standardised(Section):
+class Standardised(Section):
     """A data set that is standardised by known statistics, or by those of its training split."""
 
     mean: Channels | None = Field(
@@ -40,7 +40,7 @@ class _Standardised(Section):
     std: Deviations | None = Field(None, description="channel standard deviations, as `mean`")
 
     @model_validator(mode="after")
-    def _both_or_neither(self) -> "_Standardised":
+    def _both_or_neither(self) -> "Standardised":
         if (self.mean is None) != (self.std is None):
             raise ValueError("mean and std belong together: set both or neither")
         return self
@@ -62,7 +62,7 @@ class Cifar10(Section):
     download: bool = Field(False, description="let torchvision fetch it into the source folder")
 
 
-class Images(_Standardised):
+class Images(Standardised):
     """Any image set in folders as ImageNet's, or in Parquet files as on a model hub."""
 
     kind: Literal["images"]
@@ -82,7 +82,7 @@ class MovingDigits(Section):
     validation_share: Fraction = Field(0.25, description="share of the digits held out")
 
 
-class Videos(_Standardised):
+class Videos(Standardised):
     """Video files in a folder per class."""
 
     kind: Literal["videos"]
@@ -94,7 +94,7 @@ class Videos(_Standardised):
     num_clips: PositiveInt | None = Field(None, description="clips expected; checked")
 
 
-class FrameLists(_Standardised):
+class FrameLists(Standardised):
     """Folders of frames with list files (path, number of frames, label), as TSM uses."""
 
     kind: Literal["frame_lists"]

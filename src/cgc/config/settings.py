@@ -82,8 +82,8 @@ class Train(Section):
     gradient_clipping: float | None = Field(
         None, gt=0, description="largest norm of the gradient; null: off"
     )
-    schedule: Schedule
-    augment: Augment
+    schedule: Schedule = Field(description="of the learning rate")
+    augment: Augment = Field(description="cropping and flipping")
     snapshot_epochs: Annotated[list[PositiveInt], Different] = Field(
         [],
         description="epochs after which the analysed run and its plain one keep weights too",
@@ -186,7 +186,9 @@ class Setting(Section):
     model: ModelName = Field(
         description="of `cgc.models.MODELS`, or `timm/NAME` or `torchvision/NAME` for one of theirs"
     )
-    variants: Annotated[list[Name], Different] = Field(min_length=1, description="of `variants`")
+    variants: Annotated[list[Name], Different] = Field(
+        min_length=1, description="keys of `variants`"
+    )
     seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], Different] = Field(
         min_length=1, description="of the trainings of each variant"
     )
