@@ -1,7 +1,10 @@
-"""The three statements of what this package needs agree: the ranges and the pins in pyproject.toml,
-and environment.yml for conda users."""
+"""What this package needs is stated three times alike: the ranges and the pins in pyproject.toml,
+and environment.yml for conda users. And nothing of the user's machine leaks into results."""
 
+import ast
 import runpy
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -127,3 +130,62 @@ def test_pin_versions_keeps_markers_only_where_versions_differ() -> None:
     exported = ["numpy==2.4 ; a < '3.12'", "numpy==2.5 ; a >= '3.12'", "triton==3.9 ; b == 'linux'"]
     kept = pin_versions["without_needless_markers"](exported)
     assert kept == [*exported[:2], "triton==3.9"]
+
+
+# The user's machine.
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "src/cgc").rglob("*.py")), ids=lambda path: path.stem
+)
+def test_text_is_read_and_written_as_utf8_in(path: Path) -> None:
+    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    texts = [
+        call
+        for call in calls
+        if (isinstance(call.func, ast.Attribute) and call.func.attr in ("read_text", "write_text"))
+        or (isinstance(call.func, ast.Name) and call.func.id == "open")
+    ]
+    encodings = {c.lineno: [k.value for k in c.keywords if k.arg == "encoding"] for c in texts}
+    assert [line for line, found in encodings.items() if not found] == []
+
+
+DRAW = """
+import sys
+from datetime import datetime
+from matplotlib.figure import Figure
+from cgc.provenance.publication import Origin
+from cgc.report.style import FigureMetadata, print_style, save_figure
+with print_style():
+    figure = Figure(figsize=(2, 1))
+    figure.subplots().set_title("title")
+save_figure(figure, sys.argv[1], FigureMetadata("t", "p", Origin("c", datetime(2026, 1, 1), {})))
+"""
+
+
+def test_figures_ignore_the_matplotlibrc_of_the_user(tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "matplotlibrc").write_text("text.usetex: true\nfigure.facecolor: red\nfont.size: 20")
+    for folder in (tmp_path, theirs):
+        command = [sys.executable, "-c", DRAW, folder / "figure"]
+        subprocess.run(command, cwd=folder, check=True)
+    for name in ("figure.png", "figure.pdf"):
+        assert (tmp_path / name).read_bytes() == (theirs / name).read_bytes()
+
+
+def test_notebook_kernel_has_short_sockets_and_the_default_style(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cgc.report.render_notebook import run_notebook
+
+    long = tmp_path / ("x" * 104)
+    long.mkdir()
+    (tmp_path / "matplotlibrc").write_text("font.size: 20")
+    monkeypatch.setenv("TMPDIR", str(long))
+    monkeypatch.setattr("tempfile.tempdir", None)  # as in a process that begins with it
+    monkeypatch.setenv("MATPLOTLIBRC", str(tmp_path))
+    cell = "import matplotlib\nprint(matplotlib.rcParams['font.size'])"
+    (tmp_path / "notebook.py").write_text(f'# %% tags=["parameters"]\n\n# %%\n{cell}\n')
+    run = run_notebook(tmp_path / "notebook.py")
+    assert run.cells[-1].outputs[0].text == "10.0\n"

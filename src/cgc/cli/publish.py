@@ -115,7 +115,7 @@ def render_notebook(
     about, page = FIGURES[stem], RESULTS / "notebooks" / f"{name}.html"
     run = run_notebook(NOTEBOOKS / f"{name}.py", publication=str(publication))
     with whole_file(page) as temporary:
-        temporary.write_text(notebook_page(run, about.title))
+        temporary.write_text(notebook_page(run, about.title), encoding="utf-8")
     figures = [RESULTS / f"{stem}{suffix}" for suffix in (".pdf", ".png")]
     publish_record(config, stem, [*figures, page], about.shown(config))
 

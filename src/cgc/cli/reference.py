@@ -40,7 +40,7 @@ def keep_reference(configfile: ConfigFiles = None) -> None:
     _make_tables(reference, folder)
     _draw_figures(reference, folder)
     with whole_file(folder / "expected.md") as temporary:
-        temporary.write_text(expected(reference))
+        temporary.write_text(expected(reference), encoding="utf-8")
     print(seal(reference))
 
 

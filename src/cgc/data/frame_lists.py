@@ -114,7 +114,7 @@ def _what_to_put(source: Path, lists: Sequence[Path]) -> str:
 
 def _read_list(path: Path) -> list[_Line]:
     lines = []
-    for number, text in enumerate(path.read_text().splitlines(), start=1):
+    for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         match text.rsplit(maxsplit=2):
             case []:
                 continue
@@ -137,7 +137,7 @@ def _class_names(path: Path | None, num_classes: int | None, train: Sequence[_Li
     if path is None:
         number = num_classes or 1 + max(line.label for line in train)
         return [str(label) for label in range(number)]
-    names = path.read_text().split("\n")
+    names = path.read_text(encoding="utf-8").split("\n")
     names = [name.strip() for name in names if name.strip()]
     if num_classes not in (None, len(names)):
         raise UserError(

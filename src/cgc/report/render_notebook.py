@@ -9,10 +9,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
 import jupytext
+import matplotlib
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import run_sync
@@ -26,6 +27,7 @@ from cgc.errors import UserError
 TEMPLATE = Path(__file__).with_name("notebook.html.j2")
 PARAMETERS = "parameters"  # tag of the cell whose values may be given
 CELL_SECONDS = 600
+MOST_LETTERS = 60  # of a folder with sockets, whose paths have at most 104 bytes on some systems
 
 
 class _ThisInterpreter(KernelSpecManager):
@@ -84,19 +86,27 @@ def _set_parameters(notebook: NotebookNode, parameters: dict[str, str]) -> None:
     cell.source = "\n".join([cell.source, *values])
 
 
+def _folder_of_sockets() -> str:
+    """Return the folder of temporary files, or a shorter one if paths of sockets would not fit."""
+    usual = gettempdir()
+    return usual if len(os.fsencode(usual)) <= MOST_LETTERS else "/tmp"
+
+
 @contextmanager
 def _kernel_manager() -> Iterator[tuple[AsyncKernelManager, dict[str, str]]]:
     """Yield a manager of kernels that talk through files, not ports, and their environment.
 
     An asynchronous one: the client of the other waits for a kernel that died for ever.
     """
-    with TemporaryDirectory(prefix="cgc") as folder:
+    with TemporaryDirectory(prefix="cgc", dir=_folder_of_sockets()) as folder:
         options: dict[str, Any] = {"connection_file": f"{folder}/kernel.json", "transport": "ipc"}
         manager = AsyncKernelManager(
             kernel_name="python3", kernel_spec_manager=_ThisInterpreter(), **options
         )
         try:
-            yield manager, os.environ | {"IPYTHONDIR": folder}
+            # matplotlib's own settings, not those of the user
+            style = {"MATPLOTLIBRC": matplotlib.get_data_path()}
+            yield manager, os.environ | {"IPYTHONDIR": folder} | style
         finally:
             if manager.has_kernel:
                 run_sync(manager.shutdown_kernel)(now=True)

@@ -108,7 +108,9 @@ def print_style() -> Iterator[None]:
         "pdf.fonttype": 42,  # embeds TrueType fonts; many publishers refuse type 3
         "savefig.dpi": PNG_DPI,
     }
-    with matplotlib.rc_context(style):
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()  # whatever the user's matplotlibrc says
+        matplotlib.rcParams.update(style)
         yield
 
 

@@ -56,7 +56,7 @@ def write_table(frame: pd.DataFrame, stem: Path, *, caption: str) -> list[Path]:
     files = [stem.with_name(stem.name + suffix) for suffix in contents]
     for file, content in zip(files, contents.values(), strict=True):
         with whole_file(file) as temporary:
-            temporary.write_text(content)
+            temporary.write_text(content, encoding="utf-8")
     return files
 
 
