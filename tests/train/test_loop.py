@@ -1,6 +1,8 @@
 """Training as a whole: repeatable, resumable, and stopped by a loss that is not finite."""
 
 import math
+import os
+import signal
 import sys
 
 import pandas as pd
@@ -20,7 +22,7 @@ from cgc.files import read_json
 from cgc.layers import ContextGatedConv2d
 from cgc.layers.geometry import store_channels_last
 from cgc.models.weights import load_model, read_safetensors
-from cgc.train import loop
+from cgc.train import loop, signals
 from cgc.train.run import train_run
 from cgc.train.snapshots import load_snapshots
 
@@ -140,6 +142,53 @@ def test_history_of_a_resumed_run_is_whole(train, monkeypatch, tmp_path):
     train("run")
     rows = (tmp_path / "run" / "history.csv").read_text().splitlines()
     assert [row.split(",")[0] for row in rows] == ["epoch", "1", "2", "3"]
+
+
+def signal_at(monkeypatch, method, call, number):
+    """Let a signal come in the course of a call of a method of the trainer."""
+    original, calls = getattr(loop.Trainer, method), []
+
+    def signalled(*arguments):
+        calls.append(None)
+        if len(calls) == call:
+            os.kill(os.getpid(), number)
+        return original(*arguments)
+
+    monkeypatch.setattr(loop.Trainer, method, signalled)
+
+
+def without_times(folder):
+    rows = pd.read_csv(folder / "history.csv")
+    return rows.drop(columns=["images_per_second", "duration_seconds"])
+
+
+@pytest.mark.parametrize(
+    ("method", "call", "position", "number"),
+    [
+        ("_step", 1, "epoch 1, step 1", signal.SIGTERM),
+        ("_step", 7, "epoch 2, step 2", signal.SIGUSR1),
+        ("_validate", 2, "epoch 2, step 5", signal.SIGHUP),
+    ],
+    ids=["first step", "inside an epoch", "validation"],
+)
+def test_signal_saves_the_state_and_the_run_continues_there_bit_for_bit(
+    train, monkeypatch, tmp_path, capsys, method, call, position, number
+):
+    uninterrupted = train("whole")
+    with monkeypatch.context() as patch:
+        signal_at(patch, method, call, number)
+        with pytest.raises(SystemExit) as ended:
+            train("run")
+    assert ended.value.code == 128 + number
+    assert f"{number.name} received, the state after {position}" in capsys.readouterr().err
+    assert same(train("run"), uninterrupted)
+    assert without_times(tmp_path / "run").equals(without_times(tmp_path / "whole"))
+
+
+def test_handlers_of_signals_come_back_after_a_training(train):
+    before = [signal.getsignal(number) for number in signals.ENDING]
+    train("run")
+    assert [signal.getsignal(number) for number in signals.ENDING] == before
 
 
 def test_checkpoint_is_removed_when_the_run_is_complete(train, tmp_path):

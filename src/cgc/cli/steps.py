@@ -25,7 +25,7 @@ def prepare_data(spec: Spec) -> None:
 
 
 def train_model(spec: Spec) -> None:
-    """Train one network; interrupted, it continues after the last finished epoch.
+    """Train one network; interrupted, it continues where its state was saved.
 
     Example: cgc train-model $(cgc spec train_model:imagenet_default/cgc/seed0)
     """

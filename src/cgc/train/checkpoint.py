@@ -1,8 +1,9 @@
-"""The resumable state of a run, written whole after every epoch.
+"""The resumable state of a run, written whole after every epoch, and when a signal ends it.
 
 One safetensors file holds weights, batch-norm statistics and momentum, and in its metadata the
-number of finished epochs and the history so far. The learning rate and the random state need no
-room: the schedule is a function of the step, and each step seeds its random state anew.
+number of finished epochs, the history so far, and how far the present epoch is. The learning rate
+and the random state need no room: the schedule is a function of the step, and each step sets its
+random state from the seed.
 """
 
 import json
@@ -16,6 +17,8 @@ from torch import nn
 from cgc.errors import UserError
 from cgc.models.weights import load_state, read_safetensors, write_safetensors
 
+EPOCH_SO_FAR = {"steps", "loss", "correct", "images", "seconds"}
+
 
 @dataclass
 class Progress:
@@ -24,6 +27,14 @@ class Progress:
     fingerprint: str  # of the recipe that it follows
     epochs_done: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
+    epoch_so_far: dict[str, float] = field(default_factory=dict)  # of one that is not finished
+
+    @property
+    def position(self) -> str:
+        """How far, in words."""
+        if self.epoch_so_far:
+            return f"epoch {self.epochs_done + 1}, step {self.epoch_so_far['steps']}"
+        return f"epoch {self.epochs_done}"
 
 
 def save_checkpoint(
@@ -39,6 +50,7 @@ def save_checkpoint(
         "fingerprint": progress.fingerprint,
         "epochs_done": str(progress.epochs_done),
         "history": json.dumps(progress.history),
+        "epoch_so_far": json.dumps(progress.epoch_so_far),
     }
     write_safetensors(path, tensors, metadata)
 
@@ -60,7 +72,9 @@ def load_checkpoint(
     if metadata.get("fingerprint") != fingerprint:
         return Progress(fingerprint)
     try:
-        progress = Progress(fingerprint, int(metadata["epochs_done"]), _history(metadata))
+        progress = Progress(
+            fingerprint, int(metadata["epochs_done"]), _history(metadata), _so_far(metadata)
+        )
         if progress.epochs_done != len(progress.history):
             raise ValueError(
                 f"epochs_done is {progress.epochs_done}, the history has {len(progress.history)}"
@@ -89,6 +103,18 @@ def _history(metadata: dict[str, str]) -> list[dict[str, Any]]:
     if epochs is None or epochs != list(range(1, len(epochs) + 1)):
         raise ValueError("its history is not a list of epochs")
     return history
+
+
+def _so_far(metadata: dict[str, str]) -> dict[str, float]:
+    """Return the steps done and the sums of an epoch that a signal ended; nothing if none did.
+
+    Raises:
+        ValueError: they are not those numbers.
+    """
+    so_far = json.loads(metadata.get("epoch_so_far", "{}"))
+    if so_far and (set(so_far) != EPOCH_SO_FAR or min(so_far.values()) < 0):
+        raise ValueError("its unfinished epoch is not one of steps, sums and seconds")
+    return so_far
 
 
 def _momentum(

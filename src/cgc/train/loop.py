@@ -1,4 +1,4 @@
-"""The training loop: one recipe, from a fresh network or the last finished epoch, to its weights.
+"""The training loop: one recipe, from a fresh network or a saved state, to its weights.
 
 The result of a run on the CPU is a function of its recipe and its data, bit for bit: order and
 augmentation come from (seed, epoch, image), mixup and dropout from (seed, step, micro-batch).
@@ -7,7 +7,10 @@ READING(no-label-smoothing): "a traditional cross-entropy loss" has none, in bot
 """
 
 import math
+import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +26,12 @@ from cgc.display import TrainingDisplay
 from cgc.errors import UserError
 from cgc.layers.geometry import CHANNELS_LAST, store_channels_last
 from cgc.models.views import view_scores
-from cgc.train.checkpoint import Progress, load_checkpoint, save_checkpoint
+from cgc.train.checkpoint import EPOCH_SO_FAR, load_checkpoint, save_checkpoint
 from cgc.train.micro_batches import running_statistics_kept, shares
 from cgc.train.mixup import Mixup
 from cgc.train.recipe import learning_rate_multiple, make_optimiser, set_learning_rate
 from cgc.train.running import Running
+from cgc.train.signals import noted_signals
 from cgc.train.snapshots import save_snapshot
 
 SECONDS_BETWEEN_READINGS = 1.0  # of losses from the device; steps that take longer are each read
@@ -90,8 +94,9 @@ class Trainer:
             UserError: the loss is not finite, or the checkpoint cannot be used.
         """
         progress = load_checkpoint(checkpoint, self.network, self._optimiser(), fingerprint)
-        if progress.epochs_done:
-            self.fabric.print(f"continuing after epoch {progress.epochs_done} from {checkpoint}")
+        self.checkpoint, self.progress = checkpoint, progress
+        if progress.epochs_done or progress.epoch_so_far:
+            self.fabric.print(f"continuing after {progress.position} from {checkpoint}")
         display = TrainingDisplay(
             self.name,
             self.train.epochs,
@@ -99,16 +104,18 @@ class Trainer:
             progress.epochs_done,
             quiet=not self.fabric.is_global_zero,
         )
-        with display:
+        with display, noted_signals() as self.signals:
             for epoch in range(progress.epochs_done, self.train.epochs):
                 row = self._epoch(epoch, display)
-                self._keep(checkpoint, progress, row)
+                self._keep(row)
                 display.epoch(row, row["duration_seconds"] * (self.train.epochs - epoch - 1))
         return progress.history
 
-    def _keep(self, checkpoint: Path, progress: Progress, row: dict[str, Any]) -> None:
+    def _keep(self, row: dict[str, Any]) -> None:
+        checkpoint, progress = self.checkpoint, self.progress
         progress.history.append(row)
         progress.epochs_done += 1
+        progress.epoch_so_far = {}
         if self.fabric.is_global_zero:
             if progress.epochs_done in self.train.snapshot_epochs:
                 save_snapshot(checkpoint.parent, self.network, progress.epochs_done)
@@ -119,28 +126,33 @@ class Trainer:
         return getattr(self.optimiser, "optimizer", self.optimiser)  # without Fabric's wrapper
 
     def _epoch(self, epoch: int, display: TrainingDisplay) -> dict[str, Any]:
-        """Train for one epoch, then validate; return its row of the history."""
+        """Train for one epoch, or the rest of it, then validate; return its row of the history."""
         self.train_batches.batch_sampler.set_epoch(epoch)
         self.model.train()
-        start, seen = time.perf_counter(), Running()
+        so_far = self.progress.epoch_so_far or dict.fromkeys(EPOCH_SO_FAR, 0)
+        seen = Running(so_far["loss"], so_far["correct"], int(so_far["images"]))
+        start = time.perf_counter() - so_far["seconds"]
         last_reading = start
         for batch_number, (x, labels) in enumerate(self.train_batches):
             step = epoch * self.steps_per_epoch + batch_number
-            multiple = self._set_learning_rate(step)
+            if batch_number < so_far["steps"]:
+                continue
+            set_learning_rate(self.optimiser, self._multiple(step))
             self._step(step, x, labels, seen, f"epoch {epoch + 1}, step {batch_number + 1}")
             if time.perf_counter() - last_reading > SECONDS_BETWEEN_READINGS:
                 self._read(seen)
                 last_reading = time.perf_counter()
                 speed = seen.images * self.fabric.world_size / (last_reading - start)
                 display.steps(step + 1, seen.mean_loss, seen.top1_percent, speed)
+            self._stop_if_asked(batch_number + 1, seen, start)
         self._read(seen)
         duration = time.perf_counter() - start
+        validation = self._validate(partial(self._stop_if_asked, batch_number + 1, seen, start))
         seen = seen.over_processes(self.fabric)
-        validation = self._validate()
         self._check_finite(validation.mean_loss, f"the validation after epoch {epoch + 1}")
         return {
             "epoch": epoch + 1,
-            "learning_rate": self.train.learning_rate * multiple,
+            "learning_rate": self.train.learning_rate * self._multiple(step),
             "train_loss": seen.mean_loss,
             "train_top1_percent": seen.top1_percent,
             "validation_loss": validation.mean_loss,
@@ -149,12 +161,31 @@ class Trainer:
             "duration_seconds": time.perf_counter() - start,
         }
 
-    def _set_learning_rate(self, step: int) -> float:
-        multiple = learning_rate_multiple(
+    def _stop_if_asked(self, steps: int, seen: Running, start: float) -> None:
+        """After a signal, save the state and end with the exit code of a process that it killed.
+
+        Several processes may be at different steps; theirs is the last whole epoch, saved already.
+        """
+        if not self.signals.received:
+            return
+        if self.fabric.world_size == 1:
+            self._read(seen)
+            sums = {"loss": seen.loss, "correct": seen.correct, "images": seen.images}
+            self.progress.epoch_so_far = {
+                "steps": steps, "seconds": time.perf_counter() - start, **sums
+            }  # fmt: skip
+            save_checkpoint(self.checkpoint, self.network, self._optimiser(), self.progress)
+        self.fabric.print(
+            f"{self.name}: {self.signals.received.name} received, the state after "
+            f"{self.progress.position} is saved; the same command continues there",
+            file=sys.stderr,
+        )
+        sys.exit(128 + self.signals.received)
+
+    def _multiple(self, step: int) -> float:
+        return learning_rate_multiple(
             self.train.schedule, step, self.steps_per_epoch, self.train.epochs
         )
-        set_learning_rate(self.optimiser, multiple)
-        return multiple
 
     def _step(self, step: int, x: Tensor, labels: Tensor, seen: Running, place: str) -> None:
         """One optimiser step, over the micro-batches that are normalised separately.
@@ -210,10 +241,11 @@ class Trainer:
             )
 
     @torch.no_grad()
-    def _validate(self) -> Running:
+    def _validate(self, stop_if_asked: Callable[[], None]) -> Running:
         self.model.eval()
         seen = Running()
         for x, labels in self.validation_batches:
+            stop_if_asked()
             x, labels = self._on_device(x, labels)
             scores = view_scores(self.model, self._stored(x))
             seen.add("validation", cross_entropy(scores, labels), scores, labels)

@@ -1,0 +1,38 @@
+"""Signals by which schedulers end a job: noted at once, obeyed after the step at work."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+ENDING = (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
+
+
+class Signals:
+    """What has come.
+
+    Attributes:
+        received: the last signal; None if none has come.
+    """
+
+    received: signal.Signals | None = None
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Note a signal, as its handler."""
+        self.received = signal.Signals(number)
+
+
+@contextmanager
+def noted_signals() -> Iterator[Signals]:
+    """Note the signals of schedulers instead of ending at once; the handlers before come back."""
+    signals = Signals()
+    if threading.current_thread() is not threading.main_thread():  # which alone may set handlers
+        yield signals
+        return
+    before = {number: signal.signal(number, signals) for number in ENDING}
+    try:
+        yield signals
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
