@@ -7,6 +7,8 @@ import pytest
 from devtools import Page, browser_page, find_chromium
 from fake_report import Reported
 
+from cgc.report.figures import FIGURES
+
 CHROMIUM = find_chromium()
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium: `apt install chromium`"),
@@ -90,7 +92,7 @@ def test_policy_stops_a_request_all_the_same(page: Page) -> None:
 
 def test_every_image_is_decoded(page: Page) -> None:
     widths = page.evaluate("[...document.images].map(each => each.complete && each.naturalWidth)")
-    assert len(widths) == 8
+    assert len(widths) == len(FIGURES)
     assert min(widths) > 1
 
 

@@ -79,4 +79,4 @@ def test_one_target_plans_what_it_needs_and_nothing_else(checkout, target, plann
 
 def test_preset_plans_the_notebooks_of_its_settings(checkout):
     planned = checkout.planned("all", "--configfile", "config/presets/cifar10.yaml")
-    assert planned["render_notebook"] == 6
+    assert planned["render_notebook"] == 7

@@ -78,7 +78,7 @@ def test_added_variant_plans_its_rows_and_no_others(plan):
 
 
 def test_cgc_status_tells_the_state_of_every_artefact(empty_checkout):
-    told = empty_checkout.succeed("cgc", "status")
+    told = empty_checkout.succeed("cgc", "status", "--all")
     assert "train_model:imagenet_default/cgc/seed0" in told
 
 
