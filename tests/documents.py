@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / name for name in ("README.md", "config/README.md")]
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md")]
 PAGES += [ROOT / "results/README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PROGRAMS = ("snakemake", "cgc", "dvc", "git", "uv", ".uv/bin/uv", "pytest", "python3", "export")
 

@@ -255,7 +255,8 @@ def test_gates_are_followed_by_controls_and_by_the_last_layer_of_other_seeds() -
 
 def test_caption_has_the_commit_and_date_of_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     config = load_config()
-    about = {"date": "2021-02-03T04:05:06+00:00", "commit": "abc123", "versions": {}}
+    about: dict[str, object] = {"date": "2021-02-03T04:05:06+00:00", "commit": "abc123"}
+    about["versions"] = {"torch": "2.15.0"}
     with monkeypatch.context() as patched:
         patched.setattr("cgc.provenance.job.environment", lambda: about)
         make_metrics(config, DEFAULT)
