@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md")]
-PAGES += [ROOT / "results/README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "results/README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PROGRAMS = ("snakemake", "cgc", "dvc", "git", "uv", ".uv/bin/uv", "pytest", "python3", "export")
 
 FENCE = re.compile(r"^ *```(?P<language>\w*)\n(?P<text>.*?)\n *```$", re.M | re.S)
