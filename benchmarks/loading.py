@@ -1,10 +1,11 @@
 """Images of a second that training is given: whether its device is kept at work.
 
     python benchmarks/loading.py --workers 8        # worker processes, as `execution.workers`
-    python benchmarks/loading.py --device cuda      # where small images are held
+    python benchmarks/loading.py --device cuda      # where small images are kept
 
 Photographs are made up, 500 x 375 JPEGs of about 80 kB, and go through the random resized crop of
-A.2 to 224 px. Images of 32 px go through CIFAR-10's padded crop, loaded one by one, and held.
+A.2 to 224 px. Images of 32 px go through CIFAR-10's padded crop, loaded one by one, and
+from memory.
 """
 
 import argparse
@@ -19,11 +20,12 @@ import torch
 from PIL import Image
 
 from cgc.data.batches import TrainBatches
-from cgc.data.held import HeldTrainBatches, hold
-from cgc.data.image_set import Indices, Split, write_image_set
-from cgc.data.image_table import ImageTable, Row, encode_png
-from cgc.data.loading import EpochSampler, train_loader
+from cgc.data.image_files import encode_png
+from cgc.data.in_memory import InMemoryTrainBatches, load_in_memory
+from cgc.data.loader import EpochSampler, train_loader
+from cgc.data.table import ImageTable, Row
 from cgc.data.transforms import train_transform
+from cgc.data.writer import Indices, Split, write_set
 
 STANDARD = {"mean": [0.5] * 3, "std": [0.25] * 3}
 PHOTOGRAPH = (375, 500)
@@ -44,7 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
         small = image_table(Path(folder) / "small", options.small, encode_noise)
         report("photographs, loaded", loaded(photographs, options.workers, crop="random_resized"))
         report("32 px, loaded", loaded(small, options.workers, crop="padded"))
-        report("32 px, held", held(small, options.device))
+        report("32 px, in memory", in_memory(small, options.device))
 
 
 def image_table(folder: Path, count: int, encode: Callable[[int], bytes]) -> ImageTable:
@@ -53,10 +55,10 @@ def image_table(folder: Path, count: int, encode: Callable[[int], bytes]) -> Ima
 
     def read(chosen: Indices) -> Iterator[Row]:
         for index in chosen.tolist():
-            yield encode(index), f"{index}", int(labels[index])
+            yield Row(encode(index), f"{index}", int(labels[index]))
 
     split = Split(labels, read)
-    write_image_set(folder, split, split, kind="noise", classes=["a", "b"], source="noise")
+    write_set(folder, split, split, kind="noise", classes=["a", "b"], source="noise")
     return ImageTable(folder / "train.arrow")
 
 
@@ -85,12 +87,12 @@ def loaded(table: ImageTable, workers: int, crop: str) -> float:
     return images_per_second(loader)
 
 
-def held(table: ImageTable, device: str) -> float:
-    """Return the images of a second from images that are held, on the device."""
+def in_memory(table: ImageTable, device: str) -> float:
+    """Return the images of a second from images in the device's memory."""
     start = perf_counter()
-    images = hold(table, **STANDARD, device=device)
+    images = load_in_memory(table, **STANDARD, device=device)
     print(f"{'32 px, decoded once in':24} {perf_counter() - start:8.1f} s for {len(table):,}")
-    batches = HeldTrainBatches(
+    batches = InMemoryTrainBatches(
         images, EpochSampler(len(table), BATCH, seed=0), padding=4, flip=True
     )
     return images_per_second(batches)

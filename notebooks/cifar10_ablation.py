@@ -17,9 +17,9 @@
 # variant. The supplement does not list the rows; `docs/readings.md` says why these were chosen.
 
 # %%
-from cgc.report.ablation_figure import ablation_figure
-from cgc.report.accuracy_tables import ablation_table
+from cgc.report.figures.cifar10_ablation import ablation_figure
 from cgc.report.notebook import Notebook
+from cgc.report.tables.accuracy import ablation_table
 
 # %% tags=["parameters"]
 preset = None  # the tiny preset; or a file, e.g. "config/presets/cifar10.yaml"

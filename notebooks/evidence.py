@@ -19,7 +19,7 @@
 
 # %%
 from cgc.report.evidence import Evidence
-from cgc.report.evidence_figure import evidence_figure, evidence_points
+from cgc.report.figures.evidence import evidence_figure, evidence_points
 from cgc.report.notebook import Notebook
 
 # %% tags=["parameters"]

@@ -18,9 +18,9 @@
 # wide. What else would give that number, and what is left of it?
 
 # %%
-from cgc.report.gate_controls_figure import compared_table, gate_controls_figure
+from cgc.report.claims.share_meaning import meaning_of_share, spread_over_trainings
+from cgc.report.figures.gate_controls import compared_table, gate_controls_figure
 from cgc.report.notebook import Notebook
-from cgc.report.share_meaning import meaning_of_share, spread_over_trainings
 
 # %% tags=["parameters"]
 preset = None  # the tiny preset; or a file, e.g. "config/presets/cifar10.yaml"

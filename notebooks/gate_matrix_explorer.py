@@ -18,7 +18,7 @@
 # i to their average. Where inter is larger (blue), the gates tell the two classes apart.
 
 # %%
-from cgc.report.gate_explorer import gate_explorer_figure, pairs_table
+from cgc.report.figures.gate_matrix_explorer import gate_explorer_figure, pairs_table
 from cgc.report.notebook import Notebook
 
 # %% tags=["parameters"]

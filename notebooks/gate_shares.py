@@ -17,9 +17,9 @@
 # further apart than the first class is wide. Here is the same share for every gated layer.
 
 # %%
-from cgc.report.gate_shares_figure import gate_shares_figure
-from cgc.report.layer_tables import gates_table, layers_of
+from cgc.report.figures.gate_shares import gate_shares_figure
 from cgc.report.notebook import Notebook
+from cgc.report.tables.gates import gates_table, layers_of
 
 # %% tags=["parameters"]
 preset = None  # the tiny preset; or a file, e.g. "config/presets/cifar10.yaml"

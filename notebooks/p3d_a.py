@@ -18,9 +18,9 @@
 # time, and does the network use it?
 
 # %%
-from cgc.report.accuracy_tables import video_table
+from cgc.report.figures.p3d_a import p3d_figure
 from cgc.report.notebook import Notebook
-from cgc.report.p3d_figure import p3d_figure
+from cgc.report.tables.accuracy import video_table
 
 # %% tags=["parameters"]
 preset = None  # the tiny preset; or a file, e.g. "config/presets/cifar10.yaml"

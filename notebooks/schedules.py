@@ -18,9 +18,9 @@
 # `cgc.train.recipe` has in its parameter groups when it is driven as training drives it.
 
 # %%
+from cgc.report.figures.schedules import schedules_figure
 from cgc.report.notebook import Notebook
-from cgc.report.schedules_figure import schedules_figure
-from cgc.report.settings_table import settings_table
+from cgc.report.tables.settings import settings_table
 
 # %% tags=["parameters"]
 preset = None  # the tiny preset; or a file, e.g. "config/presets/cifar10.yaml"

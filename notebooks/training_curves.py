@@ -18,8 +18,8 @@
 # %%
 from functools import partial
 
+from cgc.report.figures.training_curves import training_curves_figure
 from cgc.report.notebook import Notebook
-from cgc.report.training_curves import training_curves_figure
 
 # %% tags=["parameters"]
 preset = None  # the tiny preset; or a file, e.g. "config/presets/cifar10.yaml"

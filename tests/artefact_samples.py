@@ -36,8 +36,8 @@ def work_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def make(config: Config, stage: str, key: str = RUN, content: bytes = b"content") -> Artefact:
     """Make an artefact whose files all have the same content."""
     this = job.start(write_spec(config, stage, key, []), stage)
-    this.made.folder.mkdir(parents=True, exist_ok=True)
     for name in this.made.files:
+        this.output(name).parent.mkdir(parents=True, exist_ok=True)
         this.output(name).write_bytes(content)
     this.finish()
     return this.made

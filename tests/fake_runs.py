@@ -8,6 +8,7 @@ from cgc.config import Config
 from cgc.provenance import Artefact, job
 
 RUN_FILE = json.dumps({"device": "Test GPU"})
+MADE_UP = {"run.json": RUN_FILE, "dataset.json": json.dumps({"classes": list("0123456789")})}
 
 
 def make(
@@ -20,12 +21,10 @@ def make(
             make(config, source)
     spec = provenance.write_spec(config, made.stage, made.key, ["a test"])
     this = job.start(spec, made.stage)
-    this.made.folder.mkdir(parents=True, exist_ok=True)
     for name in made.files:
-        content = (contents or {"run.json": RUN_FILE}).get(name, "made up")
-        (made.folder / name).write_bytes(
-            content if isinstance(content, bytes) else content.encode()
-        )
+        content = (contents or MADE_UP).get(name, "made up")
+        this.output(name).parent.mkdir(parents=True, exist_ok=True)
+        this.output(name).write_bytes(content if isinstance(content, bytes) else content.encode())
     this.finish()
     return made
 

@@ -322,3 +322,37 @@ def test_terminal_gets_a_bar_on_stderr_only(monkeypatch, capsys):
     assert out == ""
     assert "letters" in told
     assert "thinking" in told
+
+
+@pytest.mark.parametrize("watched", [True, False])
+def test_training_in_the_workflow_shows_the_time_left_where_a_person_watches(
+    tmp_path, monkeypatch, capsys, watched
+):
+    opened = []
+
+    def open_terminal(path, *arguments, **options):
+        opened.append(path)
+        return (tmp_path / "terminal").open("w")
+
+    clock = iter(range(0, 1000, 6))  # seconds
+    monkeypatch.setattr(display.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(display, "open", open_terminal, raising=False)
+    monkeypatch.setenv(display.WATCHED, "1" if watched else "")
+    with display.TrainingDisplay("a/b/seed0", 2, 5, start_epoch=1, quiet=False) as shown:
+        shown.steps(6, loss=1.0, top1_percent=50.0, images_per_second=10.0)
+        shown.steps(7, loss=0.5, top1_percent=75.0, images_per_second=10.0)
+    assert capsys.readouterr() == ("", "")  # nothing in the log
+    assert opened == ["/dev/tty"] * watched
+    if watched:
+        (line,) = (tmp_path / "terminal").read_text().splitlines()
+        # 18 s for 2 steps, 3 are left
+        assert line == "a/b/seed0: step 7 of 10, loss 0.500, top-1 75.0 %, 27 s left"
+
+
+def test_training_without_a_terminal_writes_to_none(monkeypatch):
+    def no_terminal(*arguments, **options):
+        raise OSError(errno.ENXIO, "No such device or address", "/dev/tty")
+
+    monkeypatch.setattr(display, "open", no_terminal, raising=False)
+    monkeypatch.setenv(display.WATCHED, "1")
+    assert display.TrainingDisplay("a", 1, 1, 0, quiet=False).terminal is None

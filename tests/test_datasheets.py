@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from cgc.config import Config, load_config
-from cgc.data.cifar10 import CLASSES, IMAGES_PER_CLASS
-from cgc.data.videos import DIRECTIONS
+from cgc.data.sources.cifar10 import CLASSES, IMAGES_PER_CLASS
+from cgc.data.sources.videos import DIRECTIONS
 
 ROOT = Path(__file__).resolve().parents[1]
 SHEETS = sorted((ROOT / "docs/datasheets").glob("*.md"))

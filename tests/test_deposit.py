@@ -123,7 +123,7 @@ def test_table_of_another_configuration_is_refused(config):
 
 
 def test_missing_artefact_is_refused_with_the_command_that_makes_it(config):
-    Path("results/tiny/runs/imagenet_default/cgc/seed0/metrics.json").unlink()
+    Path("results/tiny/metrics/imagenet_default/cgc/seed0/metrics.json").unlink()
     told = rf"1 artefacts are stale or missing, first evaluate_model:.*: {MAKE_ALL}"
     with pytest.raises(UserError, match=told):
         archive._results(config)

@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 from cgc import doctor
 from cgc.cli import app
 from cgc.config import Execution, load_config
-from cgc.data import sources
-from cgc.data.images import VALIDATION_FOLDERS
 from cgc.data.prepare import prepare
+from cgc.data.sources import lookup
+from cgc.data.sources.images import VALIDATION_FOLDERS
 from cgc.doctor.probe import Probe, ask_torch, count_parameters
 from cgc.doctor.work import Work
 from cgc.errors import UserError
@@ -96,14 +96,14 @@ def test_source_is_found_where_the_preparing_step_finds_it(folder, kind, files, 
         prepare(dataset.model_dump(), folder, folder / "out", max_images=None)
     refusals = [told for _, _, told in LAYOUTS if told and told in str(error.value)]
     assert refusals == [told for _, _, told in LAYOUTS if told and told == refusal]
-    assert bool(sources.look_for(dataset, folder).remedy) == bool(refusals)
+    assert bool(lookup.look_for(dataset, folder).remedy) == bool(refusals)
 
 
 def test_names_of_files_are_those_that_the_preparing_steps_read():
-    assert CIFAR10.base_folder == sources.CIFAR10_FOLDER
-    assert CIFAR10.filename == sources.CIFAR10_ARCHIVE
-    assert list(sources.CIFAR10_BATCHES) == [name for name, _ in CIFAR10.train_list]
-    assert sources.VALIDATION_FOLDERS == VALIDATION_FOLDERS
+    assert CIFAR10.base_folder == lookup.CIFAR10_FOLDER
+    assert CIFAR10.filename == lookup.CIFAR10_ARCHIVE
+    assert list(lookup.CIFAR10_BATCHES) == [name for name, _ in CIFAR10.train_list]
+    assert lookup.VALIDATION_FOLDERS == VALIDATION_FOLDERS
 
 
 def test_number_of_class_folders_is_compared_with_the_expected_one(folder):
@@ -162,7 +162,7 @@ def test_folder_that_may_not_be_read_is_a_finding(folder, monkeypatch):
     def refuse(path):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(sources.os, "listdir", refuse)
+    monkeypatch.setattr(lookup.os, "listdir", refuse)
     found = look(PAPER)["cifar10"]
     assert (found.text, found.remedy) == (
         "Permission denied at data/raw/cifar10",

@@ -1,12 +1,16 @@
 """Scores against counts by hand, and the cost of networks whose cost is known."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from cgc.evaluate import count_macs, evaluate_clip_model, evaluate_model
+from cgc.errors import UserError
+from cgc.evaluate import check_classes, count_macs, evaluate_clip_model, evaluate_model
 from cgc.models import build_model
+from cgc.models.weights import Architecture
 
 
 class GivenScores(nn.Module):
@@ -33,6 +37,12 @@ def test_accuracy_and_loss_are_means_over_images_of_unequal_batches():
 def test_top5_of_three_classes_is_everything():
     metrics = evaluate_model(GivenScores(), [(torch.randn(4, 3, 1, 1), torch.tensor([0, 1, 2, 0]))])
     assert metrics["top5_percent"] == 100
+
+
+def test_network_for_other_classes_than_the_datas_is_refused():
+    check_classes(Path("model.safetensors"), Architecture("resnet11", 10), 10)
+    with pytest.raises(UserError, match=r"must tell 12 classes apart.* it has 10; train it again"):
+        check_classes(Path("model.safetensors"), Architecture("resnet11", 10), 12)
 
 
 class FrameIndex(nn.Module):

@@ -12,5 +12,5 @@ def test_loading_benchmark_prints_a_speed_of_each_way(capsys):
     main(["--photographs", "128", "--small", "256"])
     told = capsys.readouterr().out
     speeds = dict(re.findall(r"(.+?)  +([\d,]+) images/s", told))
-    assert list(speeds) == ["photographs, loaded", "32 px, loaded", "32 px, held"]
+    assert list(speeds) == ["photographs, loaded", "32 px, loaded", "32 px, in memory"]
     assert all(float(speed.replace(",", "")) > 0 for speed in speeds.values())

@@ -35,8 +35,7 @@ from cgc.errors import UserError
 from cgc.reference.kept import RECORD
 
 PAGE_NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
-RUNS = ROOT / "results/tiny/runs"
-SETTINGS = ("imagenet_default/", "imagenet_advanced/", "cifar10_ablation/", "p3d_a_video/")
+RUNS = ROOT / "results/reference/tiny"
 PRESETS = [None, *sorted((ROOT / "config/presets").glob("*.yaml"))]
 
 
@@ -161,7 +160,7 @@ PATH = re.compile(
     r"(?:[\w.-]+/)+(?:[\w.-]+\.\w+)?|\w[\w.-]*\.(?:cff|json|lock|md|py|smk|toml|ya?ml)"
 )
 # What the workflow makes or users put there; and runs, whose numbers are tested below.
-MADE = ("results/", "data/", "logs/", "work/", "versions/", ".dvc/", *SETTINGS)
+MADE = ("results/", "data/", "logs/", "work/", "metrics/", "gates/", ".dvc/")
 
 
 def named_files(page: Path) -> list[str]:
@@ -210,9 +209,10 @@ write_expected = runpy.run_path(str(ROOT / "tools/write_expected.py"))
 
 def mean_scores(setting: str) -> dict[str, str]:
     """The mean top-1 accuracy of every variant of a setting, as the README states it."""
-    variants = [folder.name for folder in sorted((RUNS / setting).iterdir())]
+    variants = [folder.name for folder in sorted((RUNS / "metrics" / setting).iterdir())]
     scores = {
-        each: write_expected["scores"](f"{setting}/{each}/*/metrics.json") for each in variants
+        each: write_expected["scores"](f"metrics/{setting}/{each}/*/metrics.json")
+        for each in variants
     }
     return {variant: f"{fmean(values):.1f}" for variant, values in scores.items()}
 
@@ -224,7 +224,10 @@ def test_expected_numbers_of_the_appendix_are_those_of_the_committed_runs() -> N
 
 def test_every_network_of_the_tiny_preset_has_an_expected_number() -> None:
     text = write_expected["PAGE"].read_text()
-    stated = {file.split("/seed")[0] for _, _, file in write_expected["ROW"].findall(text)}
+    stated = {
+        file.split("/", 1)[1].split("/seed")[0]
+        for _, _, file in write_expected["ROW"].findall(text)
+    }
     assert stated == {f"{run.setting}/{run.variant}" for run in load_config().all_runs()}
 
 
@@ -242,7 +245,7 @@ def test_numbers_of_the_readme_are_those_of_the_committed_runs() -> None:
 
 
 def test_line_to_expect_is_that_of_the_committed_run() -> None:
-    shares = json.loads((RUNS / load_config().gates.run / "gate_shares.json").read_text())
+    shares = json.loads((RUNS / "gates" / load_config().gates.run / "gate_shares.json").read_text())
     *_, last = layers = shares["trained"]
     share, corrected = (f"{100 * last[name]:.2f} %" for name in ("share", "corrected_share"))
     expected = (
@@ -257,7 +260,9 @@ def test_line_to_expect_is_that_of_the_committed_run() -> None:
 
 
 def test_input_of_the_last_gates_is_separated_as_the_readme_says() -> None:
-    controls = json.loads((RUNS / load_config().gates.run / "gate_controls.json").read_text())
+    controls = json.loads(
+        (RUNS / "gates" / load_config().gates.run / "gate_controls.json").read_text()
+    )
     (context,) = [row for row in controls if row["representation"] == "pooled_context"]
     stated = f"input of the last {100 * context['share']:.1f} %"
     assert stated in (ROOT / "README.md").read_text()

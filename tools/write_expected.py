@@ -1,6 +1,6 @@
 """Write the numbers to expect, and how far they may vary, into docs/artifact_appendix.md.
 
-Run it when a test says so, after the tiny preset's results were made anew:
+Run it when a test says so, after the tiny preset's reference was kept again:
 
     uv run tools/write_expected.py
 
@@ -16,7 +16,7 @@ from statistics import fmean, stdev
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/artifact_appendix.md"
-RUNS = ROOT / "results/tiny/runs"
+RUNS = ROOT / "results/reference/tiny"
 ROW = re.compile(r"^\| (.+) \| [\d.]+ \| ± ([\d.]+) \| `(\S+)` \|$", re.MULTILINE)
 
 
@@ -24,7 +24,7 @@ def scores(pattern: str) -> list[float]:
     """Return what the files of a pattern say, in %: top-1, or the share in the last gated layer."""
     contents = [json.loads(file.read_text()) for file in sorted(RUNS.glob(pattern))]
     if not contents:
-        raise SystemExit(f"{RUNS.relative_to(ROOT)}/{pattern} is missing: run `snakemake all`")
+        raise SystemExit(f"{RUNS.relative_to(ROOT)}/{pattern} is missing: run `cgc keep-reference`")
     if pattern.endswith("gate_shares.json"):
         return [100 * content["trained"][-1]["share"] for content in contents]
     return [content["top1_percent"] for content in contents]
@@ -32,8 +32,10 @@ def scores(pattern: str) -> list[float]:
 
 def largest_deviation() -> float:
     """Return the largest standard deviation over the seeds of a variant, in percentage points."""
-    variants = sorted((RUNS / "cifar10_ablation").iterdir())
-    return max(stdev(scores(f"cifar10_ablation/{each.name}/*/metrics.json")) for each in variants)
+    variants = sorted((RUNS / "metrics/cifar10_ablation").iterdir())
+    return max(
+        stdev(scores(f"metrics/cifar10_ablation/{each.name}/*/metrics.json")) for each in variants
+    )
 
 
 def allowed(pattern: str, before: str) -> str:
@@ -41,7 +43,7 @@ def allowed(pattern: str, before: str) -> str:
     if pattern.endswith("gate_shares.json"):
         return before
     values = scores(pattern)
-    if pattern.startswith("p3d_a_video"):
+    if pattern.startswith("metrics/p3d_a_video"):
         share = fmean(values) / 100
         num_clips = json.loads((RUNS / pattern).read_text())["num_images"]
         return f"{300 * sqrt(share * (1 - share) / num_clips):.1f}"

@@ -8,7 +8,8 @@ Run it after `cgc keep-reference`, or when a test says so:
 import os
 from pathlib import Path
 
-from cgc.report.evidence import Evidence, markdown_page
+from cgc.report.evidence import Evidence
+from cgc.report.page.results_page import markdown_page
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/results.md"

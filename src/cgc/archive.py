@@ -30,6 +30,7 @@ from cgc.report.targets import targets
 NAME = f"cgc-artifact-{__version__}"
 SUFFIX = ".tar.gz"
 MAKE_ALL = "make them with `snakemake --cores 2 all`"
+EMBEDDED = ".dvc/embedded/"  # the remote in git, whose files the archive has unpacked
 CODE = ("src", "config", "workflow", "Snakefile", "tools", "tests")
 
 
@@ -89,7 +90,8 @@ def _commit(allow_dirty: bool) -> str:
 
 def _tracked() -> list[str]:
     names = _git("ls-files", "-z").split("\0")
-    return [name for name in names if name and (os.path.lexists(name))]
+    names = [name for name in names if name and not name.startswith(EMBEDDED)]
+    return [name for name in names if os.path.lexists(name)]
 
 
 def _git(*arguments: str) -> str:
@@ -109,7 +111,7 @@ def _results(config: Config) -> list[str]:
         raise UserError(f"{told}: {MAKE_ALL}")
     different, _ = differences([], config)
     if different:
-        raise UserError(f"{different[0]}: make it anew, or restore it (`dvc checkout`, `git`)")
+        raise UserError(f"{different[0]}: make it anew, or restore it (`dvc checkout`)")
     of_preset = [path for path in RESULTS.glob("*.provenance.json") if _is_of(path, config)]
     published = [name for path in of_preset for name in (str(path), *read_record(path)["files"])]
     made = [str(path) for each in provenance.artefacts(config) for path in each.paths()]

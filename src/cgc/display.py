@@ -3,12 +3,13 @@
 Nothing here takes part in a result: items pass unchanged.
 """
 
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 from rich.console import Console
 from rich.progress import (
@@ -23,6 +24,8 @@ from rich.progress import (
 )
 
 SECONDS_BETWEEN_LINES = 30.0
+SECONDS_ON_TERMINAL = 10.0  # the same for lines of a training whose stderr is a log
+WATCHED = "CGC_TERMINAL"  # the workflow sets it if its own stderr is a terminal
 MOST_COLUMNS = 80
 
 Item = TypeVar("Item")
@@ -106,6 +109,10 @@ class TrainingDisplay:
                 completed=start_epoch * steps_per_epoch,
                 status="",
             )
+        self.terminal = None if quiet or self.bar else _watched_terminal()
+        self.name, self.num_steps = name, epochs * steps_per_epoch
+        self.started, self.start_step = time.monotonic(), start_epoch * steps_per_epoch
+        self.last_line = self.started
 
     def __enter__(self) -> "TrainingDisplay":
         if self.bar:
@@ -120,6 +127,8 @@ class TrainingDisplay:
     ) -> None:
         if self.bar:
             self.bar.stop()
+        if self.terminal:
+            self.terminal.close()
 
     def steps(self, done: int, loss: float, top1_percent: float, images_per_second: float) -> None:
         """Show how many optimiser steps of the whole training are done."""
@@ -130,6 +139,15 @@ class TrainingDisplay:
                 f"loss {loss:.3f}  top-1 {top1_percent:.1f} %"
             )
             self.bar.update(self.task, completed=done, status=status)
+        if self.terminal and time.monotonic() - self.last_line >= SECONDS_ON_TERMINAL:
+            self.last_line = time.monotonic()
+            left = (self.last_line - self.started) / (done - self.start_step)
+            print(
+                f"{self.name}: step {done} of {self.num_steps}, loss {loss:.3f}, "
+                f"top-1 {top1_percent:.1f} %, {left * (self.num_steps - done):,.0f} s left",
+                file=self.terminal,
+                flush=True,
+            )
 
     def epoch(self, row: dict[str, Any], seconds_left: float) -> None:
         """Show one epoch, as it stands in the history."""
@@ -147,3 +165,11 @@ class TrainingDisplay:
             self.bar.console.print(line, highlight=False)
         else:
             print(line, file=sys.stderr, flush=True)
+
+
+def _watched_terminal() -> TextIO | None:
+    """Return the terminal of the workflow that this step runs in, if a person watches it."""
+    if os.environ.get(WATCHED):
+        with suppress(OSError):  # no controlling terminal, as on a cluster's node
+            return open("/dev/tty", "w", encoding="utf-8")
+    return None

@@ -1,7 +1,9 @@
 """The one exception that is meant for the person at the keyboard."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+MAX_NAMES = 5
 
 
 class UserError(Exception):
@@ -16,3 +18,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return the last words of a message: the known name closest to a mistyped one, if any is."""
     close = difflib.get_close_matches(name, list(known), n=1)
     return f", did you mean {close[0]}?" if close else ""
+
+
+def list_some(names: Sequence[str]) -> str:
+    """Return the first few names, and how many there are beyond them."""
+    more = len(names) - MAX_NAMES
+    return ", ".join(names[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")

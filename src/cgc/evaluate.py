@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,16 +11,21 @@ from torch.nn.functional import cross_entropy
 from torch.utils.flop_counter import FlopCounterMode
 
 from cgc.data.batches import clips_of, step_batches
+from cgc.data.prepared import read_description
 from cgc.devices import take_device
+from cgc.errors import UserError
 from cgc.files import write_json
 from cgc.models.views import is_views, view_scores
-from cgc.models.weights import load_model
+from cgc.models.weights import Architecture, load_model
 from cgc.provenance.job import Job
 
 
 def run_evaluate_model(job: Job) -> None:
     """Evaluate the trained network of a job on the validation set."""
-    model, _ = load_model(job.inputs_of("train_model")[0].folder / "model.safetensors")
+    path = job.inputs_of("train_model")[0].folder / "model.safetensors"
+    model, architecture = load_model(path)
+    description = read_description(job.inputs_of("prepare_data")[0].folder)
+    check_classes(path, architecture, len(description["classes"]))
     with take_device(job.execution) as device:
         if clips := clips_of(job):
             metrics = evaluate_clip_model(model, partial(step_batches, job), clips.frames, device)
@@ -27,6 +33,19 @@ def run_evaluate_model(job: Job) -> None:
             metrics = evaluate_model(model, step_batches(job), device)
     write_json(job.output("metrics.json"), metrics | {"device": device.type})
     job.finish()
+
+
+def check_classes(path: Path, architecture: Architecture, num_classes: int) -> None:
+    """Check that a network tells as many classes apart as the data has.
+
+    Raises:
+        UserError: it does not.
+    """
+    if architecture.num_classes != num_classes:
+        raise UserError(
+            f"{path} must tell {num_classes} classes apart, as the data does: it has "
+            f"{architecture.num_classes}; train it again on this data"
+        )
 
 
 @torch.no_grad()

@@ -5,7 +5,7 @@ from pathlib import Path
 RESULTS = Path("results")
 NOTEBOOKS = Path("notebooks")
 SPECS = Path(".snakemake/specs")
-REFERENCE = "reference"  # folder of results that are kept in git, below RESULTS
+REFERENCE = "reference"  # the one folder of results that git holds, below RESULTS
 
 
 def data_dir(preset: str, dataset: str) -> Path:
@@ -15,9 +15,32 @@ def data_dir(preset: str, dataset: str) -> Path:
     return Path("data/prepared") / preset / dataset
 
 
-def run_dir(preset: str, run: str) -> Path:
-    """Return the folder of a run's results; `run` is setting/variant/seedN."""
-    return RESULTS / preset / "runs" / run
+def checkpoint_dir(preset: str, run: str) -> Path:
+    """Return the folder of a run's weights and training records; `run` is setting/variant/seedN."""
+    return RESULTS / preset / "checkpoints" / run
+
+
+def metrics_dir(preset: str, run: str) -> Path:
+    """Return the folder of a run's metrics. DVC takes every file below for metrics."""
+    return RESULTS / preset / "metrics" / run
+
+
+def evaluation_dir(preset: str, run: str) -> Path:
+    """Return the folder that says what a run's metrics were made from."""
+    return RESULTS / preset / "evaluations" / run
+
+
+def gates_dir(preset: str, run: str) -> Path:
+    """Return the folder of a run's recorded gates and of what was measured from them."""
+    return RESULTS / preset / "gates" / run
+
+
+def provenance_folder(file: Path) -> Path:
+    """Return the folder with the provenance of a file: its own, except for metrics."""
+    parts = file.parent.parts
+    if parts[:1] == (RESULTS.name,) and parts[2:3] == ("metrics",):
+        return evaluation_dir(parts[1], "/".join(parts[3:]))
+    return file.parent
 
 
 def reference_dir(preset: str) -> Path:

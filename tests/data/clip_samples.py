@@ -7,11 +7,12 @@ import av
 import numpy as np
 from PIL import Image
 
-from cgc.data.clip_set import ClipSplit, write_clip_set
-from cgc.data.clip_table import ClipRow
+from cgc.data.table import ClipTable, Row
 from cgc.data.video_files import encode_mp4
+from cgc.data.writer import Split, write_set
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "../shared/data"
+TEXTS = {"table": ClipTable, "kind": "grey", "classes": ["a", "b"], "source": "greys"}
 STATISTICS = {"mean": [0.5] * 3, "std": [0.25] * 3}
 
 
@@ -47,18 +48,17 @@ def write_frames(folder: Path, num_frames: int, template: str = "{:05d}.jpg") ->
         Image.fromarray(grey_frame(i)).save(folder / template.format(i + 1))
 
 
-def clip_split(lengths: Sequence[int]) -> ClipSplit:
+def clip_split(lengths: Sequence[int]) -> Split:
     """Clips `0.mp4`, `1.mp4`, ... with labels 0, 1, 0, ..."""
 
     def read(chosen):
         for i in chosen.tolist():
-            yield ClipRow(mp4(lengths[i]), f"{i}.mp4", lengths[i], i % 2)
+            yield Row(mp4(lengths[i]), f"{i}.mp4", i % 2, lengths[i])
 
-    return ClipSplit(np.arange(len(lengths)) % 2, read)
+    return Split(np.arange(len(lengths)) % 2, read)
 
 
 def write_small_set(folder: Path, lengths: Sequence[int]) -> Path:
     """A prepared set with clips of such lengths, the first two also for validation."""
-    texts = {"kind": "grey", "classes": ["a", "b"], "source": "greys"}
-    write_clip_set(folder, clip_split(lengths), clip_split(lengths[:2]), **texts, **STATISTICS)
+    write_set(folder, clip_split(lengths), clip_split(lengths[:2]), **TEXTS, **STATISTICS)
     return folder

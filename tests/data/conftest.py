@@ -9,8 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 from image_samples import noise_image, noise_split
 
-from cgc.data.image_set import write_image_set
-from cgc.data.image_table import IMAGE_TYPE, encode_png
+from cgc.data.image_files import encode_png
+from cgc.data.table import FILE_TYPE
+from cgc.data.writer import write_set
 
 
 @pytest.fixture
@@ -18,9 +19,7 @@ def image_set(tmp_path: Path) -> Path:
     """A prepared set of 23 training and 5 validation images, 8 x 8, in 2 classes."""
     train = noise_split([i % 2 for i in range(23)])
     validation = noise_split([0, 1, 0, 1, 0], first_seed=100)
-    write_image_set(
-        tmp_path / "set", train, validation, kind="noise", classes=["a", "b"], source="noise"
-    )
+    write_set(tmp_path / "set", train, validation, kind="noise", classes=["a", "b"], source="noise")
     return tmp_path / "set"
 
 
@@ -53,9 +52,7 @@ def write_shard() -> Callable[..., Path]:
         row_group_size: int = 4,
     ) -> Path:
         rows = [{"bytes": encode(i), "path": f"{path.stem}/{i}"} for i in range(len(labels))]
-        table = pa.table(
-            {column: pa.array(rows, IMAGE_TYPE), "label": pa.array(labels, pa.int64())}
-        )
+        table = pa.table({column: pa.array(rows, FILE_TYPE), "label": pa.array(labels, pa.int64())})
         metadata = {}
         if hub_names is not None:
             features = {"label": {"names": list(hub_names), "_type": "ClassLabel"}}

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from cgc.data.image_set import Split
-from cgc.data.image_table import encode_png
+from cgc.data.image_files import encode_png
+from cgc.data.table import Row
+from cgc.data.writer import Split
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "../shared/data"
 
@@ -24,7 +25,7 @@ def noise_split(labels: Sequence[int], first_seed: int = 0, **size: int) -> Spli
     def read(chosen):
         for i in chosen.tolist():
             encoded = encode_png(noise_image(first_seed + i, **size))
-            yield encoded, f"{first_seed + i}.png", int(labels[i])
+            yield Row(encoded, f"{first_seed + i}.png", int(labels[i]))
 
     return Split(np.asarray(labels, dtype=np.int64), read)
 

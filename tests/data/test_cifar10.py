@@ -16,9 +16,9 @@ import pytest
 from image_samples import SHARED_DATA, jpeg_bytes
 from torchvision.datasets import CIFAR10
 
-from cgc.data import cifar10
-from cgc.data.cifar10 import CLASSES, prepare_cifar10
-from cgc.data.image_table import ImageTable
+from cgc.data.sources import cifar10
+from cgc.data.sources.cifar10 import CLASSES, prepare_cifar10
+from cgc.data.table import ImageTable
 from cgc.errors import UserError
 
 NAMES = [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]
@@ -187,7 +187,7 @@ def test_cifar10_parquet_bytes_are_stored_as_they_are(write_shard, tmp_path):
     write_parquet(write_shard, tmp_path / "hub", encode=jpeg_bytes)
     prepare_cifar10(tmp_path / "hub", tmp_path / "set")
     table = ImageTable(tmp_path / "set/train.arrow")
-    assert table._images[53].as_py() == {
+    assert table.row(53) == {
         "bytes": jpeg_bytes(3),
         "path": "train-00001-of-00002/3",
     }

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cgc.data.clip_sampling import evaluation_frames, training_frames
+from cgc.data.clip_transforms import evaluation_frames, training_frames
 
 
 @pytest.mark.parametrize("num_frames", [32, 35, 39])

@@ -11,9 +11,11 @@ from cgc.data.clip_transforms import (
     EvaluationViews,
     MultiScaleCrop,
     StackFrames,
+    evaluation_clip_transform,
     three_squares,
     train_clip_transform,
 )
+from cgc.data.table import Clip
 from cgc.data.transforms import Standardise, evaluation_transform
 
 RAW = {"mean": [0, 0, 0], "std": [1, 1, 1]}
@@ -81,9 +83,11 @@ def test_stack_puts_frames_after_channels():
 
 
 def test_training_transform_has_the_asked_size_whatever_the_frames():
-    transform = train_clip_transform(size=12, **RAW)
+    transform = train_clip_transform(segments=5, size=12, **RAW)
     for height, width in ((40, 60), (60, 40), (10, 10)):
-        x_CTHW = transform([place_image(height, width)] * 5)
+        image = place_image(height, width)
+        clip = Clip(9, lambda indices: [image] * len(indices))  # noqa: B023
+        x_CTHW = transform(clip)
         assert (x_CTHW.shape, x_CTHW.dtype) == ((3, 5, 12, 12), torch.float32)
 
 
@@ -132,13 +136,14 @@ def test_views_go_clip_by_clip():
 
 
 def test_transforms_can_be_sent_to_a_worker():
-    frames = [place_image(40, 60)] * 2
+    image = place_image(40, 60)
+    clip = Clip(9, lambda indices: [image] * len(indices))
     for transform in (
-        train_clip_transform(size=12, **RAW),
-        EvaluationViews(segments=2, resize=20, size=16, crops=3, **RAW),
+        train_clip_transform(segments=2, size=12, **RAW),
+        evaluation_clip_transform(segments=2, resize=20, size=16, crops=3, **RAW),
     ):
         copy = pickle.loads(pickle.dumps(transform))
         torch.manual_seed(1)
-        expected = transform(frames)
+        expected = transform(clip)
         torch.manual_seed(1)
-        torch.testing.assert_close(copy(frames), expected)
+        torch.testing.assert_close(copy(clip), expected)

@@ -5,8 +5,8 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from cgc.data.digits import prepare_digits
-from cgc.data.image_table import ImageTable, open_table
+from cgc.data.sources.digits import prepare_digits
+from cgc.data.table import ImageTable, open_arrow
 from cgc.errors import UserError
 
 
@@ -17,7 +17,10 @@ def digits(tmp_path_factory):
 
 
 def paths(folder, split):
-    return [row["path"] for row in open_table(folder / f"{split}.arrow")["image"].to_pylist()]
+    return [
+        row["path"]
+        for row in open_arrow(folder / f"{split}.arrow", ImageTable.schema)["image"].to_pylist()
+    ]
 
 
 def test_digits_are_all_there_a_quarter_held_out(digits):

@@ -4,9 +4,10 @@ import json
 
 import pytest
 from clip_samples import STATISTICS, frame_numbers, write_frames
+from PIL import Image
 
-from cgc.data.clip_table import ClipTable, open_clips
-from cgc.data.frame_lists import prepare_frame_lists
+from cgc.data.sources.frame_lists import prepare_frame_lists
+from cgc.data.table import ClipTable, open_arrow
 from cgc.errors import UserError
 
 LISTS = {"train_list": "train.txt", "validation_list": "val.txt"}
@@ -33,7 +34,7 @@ def write_train(source, *lines):
 
 def test_lists_are_followed_line_by_line(source):
     described = prepare(source)
-    rows = open_clips(source.parent / "set/train.arrow").to_pylist()
+    rows = open_arrow(source.parent / "set/train.arrow", ClipTable.schema).to_pylist()
     assert [row["video"] for row in rows] == [
         {"bytes": None, "path": path} for path in ("1", "2", "a b/5")
     ]
@@ -103,13 +104,18 @@ def test_max_images_looks_at_the_chosen_clips_alone(source):
     ("lines", "message"),
     [
         (["1 5 0", "9 5 1"], r"train.txt line 2: the clip's folder .*/9 is missing: put its"),
-        (["1 9 0"], r"line 1: .*/1 must have the 9 frames 00001.jpg to 00009.jpg: 4 are not there, "
-                    r"first 00006.jpg; put them there or correct the line"),
+        (["1 9 0"], r"line 1: .*/1 must have the 9 frames 00001.jpg to 00009.jpg: 00006.jpg is not "
+                    r"there; put it there or correct the line"),
         (["1 5 0", "2 6"], r"train.txt line 2 must read `folder num_frames label`, .*got '2 6'"),
         (["1 five 0"], r"train.txt line 1 must read .*got '1 five 0'; correct the line"),
-        (["1 5 -1"], r"train.txt line 1 must read .* a label from 0: got '1 5 -1'"),
+        (["1 5 -1"], r"train.txt line 1 must read .* a label from 0.*: got '1 5 -1'"),
         (["1 0 0"], r"train.txt line 1 must read .* with one frame or more .*got '1 0 0'"),
         (["1 5 0", "", "2 6 3"], r"train.txt line 3: the label must be from 0 to 2: got 3"),
+        (["1 5 0", "2 1000000 1"], r"line 2 must read .*both below 1,000,000: got '2 1000000 1'"),
+        ([f"1 {'9' * 5000} 0"], r"line 1 must read .*both below 1,000,000: got '1 9{98}\.\.\.'; "),
+        (["1 999999 0"], r"1 must have the 999999 frames .* to 999999.jpg: 00006.jpg is not there"),
+        (["1 5 0", "./1/ 5 1"], r"line 2: a clip must have one label: ./1/ has 1, and 0 in"),
+        (["1 5 0", "3 7 1"], r"val.txt line 1: a clip must have one label: 3 has 2, and 1 in"),
         ([], r"train.txt must list clips, a line each: got none"),
     ],
 )  # fmt: skip
@@ -150,7 +156,48 @@ def test_missing_source_says_what_to_put_where(tmp_path):
         prepare(tmp_path / "something-v1")
 
 
-@pytest.mark.parametrize("template", ["%05d.jpg", "{:05d}/{:05d}.jpg", "{name}.jpg", "{:05x.jpg"])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("Caf\u00e9\nb\nc\n".encode("latin-1"), r"must be text in UTF-8: got byte 0xe9 at 3"),
+        ("a\nb\nc\n".encode("utf-16"), r"must be text in UTF-8: got byte 0xff at 0"),
+        ("a\nb\nc\n".encode("utf-16-le"), r"must be text in UTF-8: got a zero byte"),
+        (b"a\0\nb\nc\n", r"must be text in UTF-8: got a zero byte"),
+        (b"a\nb\nb\n", r"classes must have different names, none of them empty: got 'b' twice"),
+    ],
+)
+def test_class_names_in_another_encoding_or_twice_are_refused(source, content, message):
+    (source / "category.txt").write_bytes(content)
+    with pytest.raises(UserError, match=message):
+        prepare(source, classes_file="category.txt")
+
+
+def test_byte_order_mark_is_no_part_of_a_name(source):
+    (source / "category.txt").write_bytes("a\nb\nc\n".encode("utf-8-sig"))
+    (source / "train.txt").write_bytes("1 5 0\n2 6 1\n".encode("utf-8-sig"))
+    assert prepare(source, classes_file="category.txt")["classes"] == ["a", "b", "c"]
+    assert ClipTable(source.parent / "set/train.arrow").row(0)["path"] == "1"
+
+
+def test_frame_of_another_size_is_named_when_it_is_prepared(source):
+    Image.new("RGB", (32, 16)).save(source / "2/00004.jpg")
+    message = (
+        r"1 of 3 train clips are not readable: 2 \(00004.jpg is \(32, 16\), the first frame "
+        r"\(24, 16\) px\)"
+    )
+    with pytest.raises(UserError, match=message):
+        prepare(source)
+
+
+def test_frame_that_is_no_image_is_named_when_it_is_prepared(source):
+    (source / "3/00007.jpg").write_bytes(b"<html>not found</html>")
+    with pytest.raises(UserError, match=r"1 of 2 validation clips .*: 3 \(not an image\)"):
+        prepare(source)
+
+
+@pytest.mark.parametrize(
+    "template", ["{:0999999999d}.jpg", "%05d.jpg", "{:05d}/{:05d}.jpg", "{name}.jpg", "{:05x.jpg"]
+)
 def test_template_without_a_number_is_refused(source, template):
     with pytest.raises(UserError, match=r"template must have one field for the number .*got "):
         prepare(source, template=template)

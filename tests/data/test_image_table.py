@@ -11,15 +11,17 @@ import torch
 from image_samples import noise_image
 from PIL import Image
 
-from cgc.data.image_table import ImageTable, encode_png, open_table, write_table
+from cgc.data.image_files import encode_png
+from cgc.data.prepared import Files
+from cgc.data.table import ImageTable, Row, open_arrow, write_table
 from cgc.errors import UserError
 
 
 def write_set(folder, rows, root=None):
-    write_table(folder / "train.arrow", rows, batch_rows=2)
+    write_table(folder / "train.arrow", (Row(*row) for row in rows), ImageTable)
     (folder / "dataset.json").write_text(json.dumps({"classes": ["a", "b", "c"]}))
     if root is not None:
-        (folder / "location.json").write_text(json.dumps({"root": str(root)}))
+        return ImageTable(folder / "train.arrow", Files(str(root)))
     return ImageTable(folder / "train.arrow")
 
 
@@ -54,15 +56,16 @@ def test_table_decodes_every_mode_to_rgb(tmp_path, mode):
 
 
 def test_write_table_starts_a_new_batch_after_batch_bytes(tmp_path):
-    rows = ((bytes(1000), str(i), 0) for i in range(10))
-    assert write_table(tmp_path / "x.arrow", rows, batch_bytes=3000) == 10
+    rows = (Row(bytes(1000), str(i), 0) for i in range(10))
+    write_table(tmp_path / "x.arrow", rows, ImageTable, batch_bytes=3000)
     assert pa.ipc.open_file(tmp_path / "x.arrow").num_record_batches == 4
 
 
 def test_open_table_maps_the_file_instead_of_loading_it(tmp_path):
-    write_table(tmp_path / "x.arrow", ((bytes(2**20), str(i), 0) for i in range(20)))
+    rows = (Row(bytes(2**20), str(i), 0) for i in range(20))
+    write_table(tmp_path / "x.arrow", rows, ImageTable)
     before = pa.total_allocated_bytes()
-    table = open_table(tmp_path / "x.arrow")
+    table = open_arrow(tmp_path / "x.arrow", ImageTable.schema)
     assert table.nbytes > 20 * 2**20
     assert pa.total_allocated_bytes() - before < 2**20
 

@@ -7,8 +7,9 @@ import pytest
 from image_samples import SHARED_DATA, noise_image
 from PIL import Image
 
-from cgc.data.image_table import ImageTable, encode_png
-from cgc.data.images import prepare_images
+from cgc.data.image_files import encode_png
+from cgc.data.sources.images import prepare_images
+from cgc.data.table import ImageTable
 from cgc.errors import UserError
 
 
@@ -25,9 +26,9 @@ def shards(tmp_path, write_shard):
 def test_folders_are_indexed_without_copying(folders, tmp_path):
     described = prepare_images(folders, tmp_path / "set")
     table = ImageTable(tmp_path / "set/train.arrow")
-    assert table.root == str(folders)
+    assert table.files.root == str(folders)
     assert described["classes"] == ["cat", "dog"]
-    assert table._images[3].as_py() == {"bytes": None, "path": "train/dog/dog_0.JPEG"}
+    assert table.row(3) == {"bytes": None, "path": "train/dog/dog_0.JPEG"}
 
 
 def test_folders_images_are_decoded_from_where_they_are(folders, tmp_path):
@@ -41,7 +42,7 @@ def test_folders_images_are_decoded_from_where_they_are(folders, tmp_path):
 def test_folders_root_is_absolute_for_a_relative_source(folders, tmp_path, monkeypatch):
     monkeypatch.chdir(folders.parent)
     prepare_images("source", "set")
-    assert ImageTable("set/train.arrow").root == str(folders)
+    assert ImageTable("set/train.arrow").files.root == str(folders)
 
 
 def test_folders_are_described_the_same_wherever_they_lie(folders, tmp_path):
@@ -153,11 +154,11 @@ def test_parquet_rows_are_copied_in_order(shards, tmp_path):
     described = prepare_images(shards, tmp_path / "set")
     table = ImageTable(tmp_path / "set/train.arrow")
     assert table.labels.tolist() == [1, 0, 0, 1, 0, 0, 1]
-    assert table._images[5].as_py() == {
+    assert table.row(5) == {
         "bytes": encode_png(noise_image(0)),
         "path": "train-00001-of-00002/0",
     }
-    assert (table.root, described["classes"]) == (None, ["cat", "dog"])
+    assert (table.files.root, described["classes"]) == (None, ["cat", "dog"])
 
 
 def test_parquet_max_images_picks_the_rows_meant(shards, tmp_path):
@@ -177,7 +178,9 @@ def test_parquet_without_class_names_numbers_them(tmp_path, write_shard):
 
 def test_parquet_missing_shard_is_noticed(shards, tmp_path):
     (shards / "train-00000-of-00002.parquet").unlink()
-    with pytest.raises(UserError, match=r"every train shard.*got 1 files, promised 2"):
+    with pytest.raises(
+        UserError, match=r"every train shard .*each once: got train-00001-of-00002.parquet; fetch"
+    ):
         prepare_images(shards, tmp_path / "set")
 
 

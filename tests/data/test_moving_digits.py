@@ -5,9 +5,14 @@ import pytest
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
-from cgc.data import moving_digits
-from cgc.data.clip_table import ClipTable, open_clips
-from cgc.data.moving_digits import CLASSES, prepare_moving_digits, render_clip, states_of_clip
+from cgc.data.sources import moving_digits
+from cgc.data.sources.moving_digits import (
+    CLASSES,
+    prepare_moving_digits,
+    render_clip,
+    states_of_clip,
+)
+from cgc.data.table import ClipTable, open_arrow
 from cgc.data.video_files import count_frames, decode_frames
 from cgc.errors import UserError
 
@@ -125,7 +130,7 @@ def test_set_holds_every_class_in_both_splits(clips):
 
 
 def test_set_holds_video_files_of_the_asked_size(clips):
-    video = open_clips(clips[0] / "train.arrow")["video"][5].as_py()
+    video = open_arrow(clips[0] / "train.arrow", ClipTable.schema)["video"][5].as_py()
     assert video["path"] == "growing00005.mp4"
     assert count_frames(video["bytes"]) == (6, None)
     assert decode_frames(video["bytes"], {0})[0].size == (16, 16)
@@ -156,7 +161,9 @@ def test_set_is_decided_by_its_seed(tmp_path):
 def test_max_images_takes_the_first_clips_of_the_whole_set(clips, tmp_path):
     small = {"image_size": 16, "num_frames": 6, "clips_per_class": 4}
     prepare_moving_digits(tmp_path, max_images=8, **small)
-    capped, whole = (open_clips(folder / "train.arrow") for folder in (tmp_path, clips[0]))
+    capped, whole = (
+        open_arrow(folder / "train.arrow", ClipTable.schema) for folder in (tmp_path, clips[0])
+    )
     assert capped.equals(whole.slice(0, 8))
 
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from clip_samples import SHARED_DATA, STATISTICS, frame_numbers, write_video
 
-from cgc.data.clip_table import ClipTable, open_clips
-from cgc.data.videos import prepare_videos
+from cgc.data.sources.videos import prepare_videos
+from cgc.data.table import ClipTable, open_arrow
 from cgc.errors import UserError
 
 
@@ -36,7 +36,7 @@ def prepare(source, out_dir, **options):
 
 
 def rows(folder, split):
-    return open_clips(folder / f"{split}.arrow").to_pylist()
+    return open_arrow(folder / f"{split}.arrow", ClipTable.schema).to_pylist()
 
 
 def paths(folder, split):
@@ -121,7 +121,7 @@ def test_max_images_reads_no_other_clip(source, tmp_path):
 
 def test_clip_without_a_frame_is_named(source, tmp_path):
     (source / "walk/deep/w2.mp4").write_bytes(b"<html>not found</html>")
-    message = r"frame that can be decoded: not so .*source/walk/deep/w2.mp4 \(Invalid data .*delete"
+    message = r"frames of one size .*: not so .*source/walk/deep/w2.mp4 \(Invalid data .*delete"
     with pytest.raises(UserError, match=message):
         prepare(source, tmp_path / "set")
     assert not (tmp_path / "set/dataset.json").exists()
@@ -150,13 +150,13 @@ def test_missing_source_says_what_to_put_where(tmp_path):
 
 
 def test_source_without_class_folders_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"<class>/\*.mp4 \(Couldn't find any class folder"):
+    with pytest.raises(UserError, match="must have a folder per class with the files"):
         prepare(tmp_path, tmp_path / "set")
 
 
 def test_class_without_videos_is_named(source, tmp_path):
     (source / "sit").mkdir()
-    message = r"\(Found no valid file for the classes sit\): put them there; supported are .mp4,"
+    message = r"<class>/\*.mp4 \(supported are .mp4, .*: there are none in sit"
     with pytest.raises(UserError, match=message):
         prepare(source, tmp_path / "set")
 

@@ -166,6 +166,25 @@ def test_other_safetensors_file_is_refused(tmp_path: Path) -> None:
         ({}, {"record": "{}"}, "missing or wrong"),
         ({}, {"record": "[]"}, "missing or wrong"),
         ({}, {"record": "{"}, "missing or wrong"),
+        ({"labels": torch.tensor([0, 2])}, {}, "labels must lie in 0..1"),
+        ({"labels": torch.tensor([0, 0])}, {}, "1 of 2 classes have no images"),
+        ({"input_logits": torch.zeros(2, 3, 5)}, {}, "input_logits must be .2, 3, 4. and"),
+        (
+            {"output_logits": torch.full((2, 5, 4), torch.nan)},
+            {},
+            "output_logits must be .* finite",
+        ),
+        ({"weight": torch.zeros(5)}, {}, "groups=1, weight .5,."),
+        (
+            {},
+            {"record": '{"layer": "last", "groups": "1", "classes": ["a", "b"]}'},
+            "groups=1, weight",
+        ),
+        (
+            {},
+            {"record": '{"layer": 3, "groups": 1, "classes": ["a", "b"]}'},
+            "names of layer and classes must be text",
+        ),
     ],
 )
 def test_damaged_record_is_refused(

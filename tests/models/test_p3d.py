@@ -8,7 +8,6 @@ from cgc.errors import UserError
 from cgc.layers import ContextGatedConv3d
 from cgc.models import build_model
 from cgc.models.p3d import (
-    architecture_rows,
     init_as_temporal_shift,
     is_temporal,
     load_image_weights,
@@ -229,42 +228,6 @@ def test_temporal_receptive_field_is_what_the_gradient_reaches():
 )
 def test_temporal_receptive_field_of_resnet50(options, frames):
     assert temporal_receptive_field(on_meta(**options)) == frames
-
-
-def test_architecture_rows_follow_a_clip_through_the_layers():
-    rows = {row["layer"]: row for row in architecture_rows(on_meta(), frames=8, size=224)}
-    shown = ["conv1", "temporal.conv", "maxpool", "layer1.0.conv2", "layer1.1.temporal.conv"]
-    assert list(rows)[:3] == shown[:3]
-    columns = ("kernel", "stride", "output_shape", "temporal")
-    assert [tuple(rows[name][column] for column in columns) for name in [*shown, "fc"]] == [
-        ("1x7x7", "1x2x2", "64x8x112x112", False),
-        ("5x1x1", "2x1x1", "64x4x112x112", True),
-        ("3x3x3", "2x2x2", "64x2x56x56", False),
-        ("1x3x3", "1x1x1", "64x2x56x56", False),
-        ("3x1x1", "1x1x1", "64x2x56x56", True),
-        ("-", "-", "174", False),
-    ]
-
-
-def test_architecture_rows_say_what_is_gated():
-    rows = architecture_rows(on_meta("p3d_a_resnet11", 5, "cgc"), frames=8, size=32)
-    gated = [row["layer"] for row in rows if row["gated"]]
-    assert gated == ["conv1", "layer1.0.conv2", "layer2.0.conv2", "layer3.0.conv2"]
-
-
-@pytest.mark.parametrize("conv", ["plain", "cgc"])
-def test_parameters_of_the_architecture_rows_sum_to_the_network(conv):
-    model = on_meta(conv=conv)
-    rows = architecture_rows(model, frames=8, size=64)
-    assert sum(row["num_parameters"] for row in rows) == num_parameters(model)
-
-
-def test_architecture_rows_leave_the_network_as_it_was():
-    model = build_model("p3d_a_resnet11", 5)
-    architecture_rows(model, frames=8, size=32)
-    assert model.training
-    assert model.conv1.weight.device.type == "cpu"
-    assert not any(layer._forward_hooks for layer in model.modules())
 
 
 @pytest.mark.parametrize(

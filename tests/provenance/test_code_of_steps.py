@@ -72,12 +72,12 @@ def _configuration(tmp_path, monkeypatch):
         ("models/registry.py", "skip=is_temporal", "skip=None", WITH_NETWORK),
         ("models/__init__.py", "import MODELS", "import MODELS as M", WITH_NETWORK),
         ("layers/gated_conv_triton.py", "import triton\n", "import triton, os\n", WITH_NETWORK),
-        ("data/batches.py", '"mean": description["mean"]', '"mean": (0, 0, 0)', WITH_NETWORK),
-        ("data/held.py", "2**31", "2**30", WITH_NETWORK),
+        ("data/batches.py", '"mean": table.description["mean"]', '"mean": (0, 0, 0)', WITH_NETWORK),
+        ("data/in_memory.py", "2**31", "2**30", WITH_NETWORK),
         ("data/prepare.py", '"kind", "source"', '"kind", "source", "seed"', DATA),
-        ("data/digits.py", "0.25", "0.5", {"prepare_data:digits"}),
-        ("data/moving_digits.py", "0.25", "0.5", {"prepare_data:moving_digits"}),
-        ("data/cifar10.py", "import", "import os\nimport", set()),
+        ("data/sources/digits.py", "0.25", "0.5", {"prepare_data:digits"}),
+        ("data/sources/moving_digits.py", "0.25", "0.5", {"prepare_data:moving_digits"}),
+        ("data/sources/cifar10.py", "import", "import os\nimport", set()),
         ("evaluate.py", "100 * top1", "99 * top1", {"evaluate_model"}),
         ("gates/run.py", "seed=0", "seed=1", GATES),
         ("gates/measured.py", '"inter", "intra"', '"intra", "inter"', GATES),
@@ -106,8 +106,8 @@ def test_comments_and_docstrings_make_nothing_stale(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_data_set_is_prepared_by_the_module_of_its_name(kind):
-    assert f"def prepare_{kind}(" in (SOURCE / f"data/{kind}.py").read_text()
-    assert f"data/{kind}.py" in code_hashes(preparing_module(kind))
+    assert f"def prepare_{kind}(" in (SOURCE / f"data/sources/{kind}.py").read_text()
+    assert f"data/sources/{kind}.py" in code_hashes(preparing_module(kind))
 
 
 @pytest.fixture(scope="module")

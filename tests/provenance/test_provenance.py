@@ -177,7 +177,7 @@ def test_damaged_provenance_is_named_whoever_reads_it(config, made, use, content
 def test_provenance_field_of_another_type_is_named(config, made, field, value):
     path = made["train_model"].provenance
     path.write_text(json.dumps(json.loads(path.read_text()) | {field: value}))
-    with pytest.raises(UserError, match=rf"this version \({field}[.:].*: restore it from git"):
+    with pytest.raises(UserError, match=rf"this version \({field}[.:].*: restore it with"):
         provenance.stale(config)
 
 

@@ -84,7 +84,10 @@ def test_untouched_files_are_verified(config, published, name):
     ("file", "told"),
     [
         ("results/figure.pdf", "results/figure.pdf is not the file that results/figure.prov"),
-        (f"results/tiny/runs/{RUN}/model.safetensors", "model.safetensors is not the file that"),
+        (
+            f"results/tiny/checkpoints/{RUN}/model.safetensors",
+            "model.safetensors is not the file that",
+        ),
         ("data/prepared/tiny/digits/train.arrow", "train.arrow is not the file that data/prep"),
     ],
 )

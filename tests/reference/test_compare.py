@@ -18,7 +18,7 @@ from cgc.reference import read_reference
 from cgc.reference.compare import Compared, compare, expected
 from cgc.reference.keep import keep_runs, seal
 
-RUN_FOLDER = FOLDER / "runs" / ABLATION / "cgc/seed0"
+RUN_FOLDER = FOLDER / "metrics" / ABLATION / "cgc/seed0"
 GATES, CONTROLS = f"{ABLATION}, gates of the last layer", f"{ABLATION}/cgc, controls"
 T4 = 4.604095  # Student's t, 99.5 %, 4 degrees of freedom: two variants of 3 seeds
 DEVIATION = sqrt(2.5)

@@ -9,8 +9,9 @@ from reference_samples import ABLATION
 from cgc.config import Config, load_config
 from cgc.errors import UserError
 from cgc.reference.keep import keep_runs, seal
-from cgc.report.evidence import Evidence, markdown_page
-from cgc.report.evidence_figure import evidence_figure, evidence_points
+from cgc.report.evidence import Evidence
+from cgc.report.figures.evidence import evidence_figure, evidence_points
+from cgc.report.page.results_page import markdown_page
 from cgc.report.paired import Difference, paired_difference
 
 
@@ -89,11 +90,11 @@ def test_no_line_of_prose_is_longer_than_120_letters(evidence: Evidence) -> None
 
 def test_figure_has_a_point_for_each_representation_that_was_measured(config: Config) -> None:
     points = evidence_points(config)
-    assert points["representation"].to_list() == ["kernels", "kernels", "pixels"]
-    assert points["top1_percent"].to_list() == [40, 50, 50]  # after epochs 1, 2 and 2 of 2
+    assert points["representation"].to_list() == ["kernels", "pixels", "kernels", "pixels"]
+    assert points["top1_percent"].to_list() == [40, 40, 50, 50]  # after epochs 1 and 2 of 2
     left, _ = evidence_figure(config).axes
     kernels, pixels = (line.get_ydata().tolist() for line in left.lines[:2])
-    assert (kernels, pixels) == (pytest.approx([39, 79]), pytest.approx([29]))
+    assert (kernels, pixels) == (pytest.approx([39, 79]), pytest.approx([29, 29]))
 
 
 def test_figure_without_controls_says_how_to_make_them(checkout: Path) -> None:

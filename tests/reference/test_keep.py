@@ -18,11 +18,11 @@ from cgc.errors import UserError
 from cgc.provenance.verification import differences
 from cgc.reference import read_reference, references
 from cgc.reference.keep import keep_runs, seal
-from cgc.report.accuracy_tables import ablation_table
 from cgc.report.figures import FIGURES
-from cgc.report.notebook_figures import NOTEBOOK_FIGURES
-from cgc.report.tables import TABLES, table_caption
-from cgc.report.training_curves import training_curves_figure
+from cgc.report.figures.by_name import NOTEBOOK_FIGURES
+from cgc.report.figures.training_curves import training_curves_figure
+from cgc.report.tables import TABLES, table_caption, table_origin
+from cgc.report.tables.accuracy import ablation_table
 
 RUN = f"{ABLATION}/cgc/seed0"
 
@@ -41,7 +41,8 @@ def num_cgc_runs(reference: Config, variant: str = "cgc") -> int:
 
 
 def test_small_results_are_kept_with_their_provenance(kept: Config) -> None:
-    names = {path.name for path in (FOLDER / "runs" / RUN).iterdir()}
+    stages = ("checkpoints", "metrics", "evaluations", "gates")
+    names = {path.name for stage in stages for path in (FOLDER / stage / RUN).iterdir()}
     assert names == {
         "gate_controls.json", "gate_controls.provenance.json", "gate_distances.provenance.json",
         "gate_distances.safetensors", "gate_shares.json", "gate_shares.provenance.json",
@@ -59,7 +60,7 @@ def test_record_has_settings_commit_and_every_file(kept: Config) -> None:
     assert {"commit", "date", "versions"} <= set(record["made"])
     there = {str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*") if path.is_file()}
     assert set(record["files"]) == there - {"reference.json"}
-    metrics = f"runs/{RUN}/metrics.json"
+    metrics = f"metrics/{RUN}/metrics.json"
     assert record["files"][metrics] == provenance.file_hash(FOLDER / metrics)
 
 
@@ -67,17 +68,18 @@ def test_table_is_made_from_the_reference_alone_in_seconds(kept: Config) -> None
     begin = time.monotonic()
     table = ablation_table(kept).set_index("variant")
     caption = table_caption(TABLES["table_cifar10_ablation"], kept)
+    origin = table_origin(TABLES["table_cifar10_ablation"], kept)
     assert time.monotonic() - begin < 3
     assert table["top1_percent_mean"].tolist() == [90, 91, *["not run"] * 6]
     assert table.loc["cgc", ["n", "device", "preset"]].tolist() == [3, "Test GPU", "tiny"]
     assert "Reference results of preset tiny: scikit-learn's" in caption
     assert "This is not the paper's setting." in caption
-    assert "checkpoint " in caption  # its hash is known, the weights are not there
+    assert "checkpoint " in origin  # its hash is known, the weights are not there
 
 
 def test_curves_are_drawn_from_the_reference_alone(kept: Config) -> None:
     lines = training_curves_figure(kept).axes[0].get_lines()
-    assert [list(line.get_ydata()) for line in lines] == [[40, 50]]
+    assert [list(line.get_ydata()) for line in lines] == [[40, 50], [10, 10]]  # and chance
 
 
 def test_reference_outlives_a_change_of_settings_and_code(
@@ -101,7 +103,7 @@ def test_verify_leaves_references_to_compare(kept: Config) -> None:
 
 
 def test_stale_runs_are_left_out(config: Config) -> None:
-    path = Path("results/tiny/runs") / ABLATION / "plain/seed1/metrics.provenance.json"
+    path = Path("results/tiny/evaluations") / ABLATION / "plain/seed1/metrics.provenance.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"fingerprint": "other"}))
     assert num_cgc_runs(keep_runs(config), "plain") == 2
 
@@ -134,7 +136,7 @@ def test_preset_without_whole_results_is_refused(
 
 
 def test_changed_file_is_not_kept(config: Config) -> None:
-    path = Path("results/tiny/runs") / RUN / "metrics.json"
+    path = Path("results/tiny/metrics") / RUN / "metrics.json"
     path.write_text("{}")
     with pytest.raises(UserError, match=rf"{path} is not the file that .* records"):
         keep_runs(config)

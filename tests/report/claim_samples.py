@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from cgc.config import Config, load_config
-from cgc.report.claims import CHECKS, PAPER_FILE, load_claims
-from cgc.report.findings import Finding, Subject
+from cgc.report.claims.check import CHECKS, PAPER_FILE, load_claims
+from cgc.report.claims.finding import Finding, Subject
 
 ROOT = Path(__file__).resolve().parents[2]
 OF_GATES = ["gate-share", "gate-clusters", "gate-variance", "gate-layer"]

@@ -5,7 +5,7 @@ import pytest
 from fake_report import Reported, publish_all
 
 from cgc.config import Config
-from cgc.report.page.html_report import render_report
+from cgc.report.page.render import render_report
 
 ROOT = Path(__file__).resolve().parents[2]
 

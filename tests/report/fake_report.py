@@ -13,8 +13,8 @@ from cgc.paths import RESULTS
 from cgc.provenance import artefact
 from cgc.provenance.publication import publish_record
 from cgc.report.figures import figures_of
-from cgc.report.table_files import write_table
 from cgc.report.tables import TABLES, tables_of
+from cgc.report.tables.files import write_table
 
 ROOT = Path(__file__).resolve().parents[2]
 MADE_RUN = "cifar10_ablation/cgc/seed0"
@@ -93,7 +93,8 @@ def publish_table(config: Config, name: str) -> None:
     """Publish made-up claims, or the true table of the few runs that there are."""
     is_claims = name == "claims"
     frame = pd.DataFrame(CLAIMS, dtype=object) if is_claims else TABLES[name].frame(config)
-    files = write_table(frame, RESULTS / name, caption="of a test")
+    layout = TABLES[name].layout
+    files = write_table(frame, RESULTS / name, caption="of a test", layout=layout)
     publish_record(config, name, files, TABLES[name].shown(config))
 
 

@@ -4,7 +4,7 @@ from matplotlib.figure import Figure
 
 from cgc.config import load_config
 from cgc.errors import UserError
-from cgc.report.ablation_figure import ablation_accuracies, ablation_figure
+from cgc.report.figures.cifar10_ablation import ablation_accuracies, ablation_figure
 from cgc.report.paired import interval_of_mean
 
 pytestmark = pytest.mark.usefixtures("empty_checkout")
@@ -56,7 +56,13 @@ def test_equal_seeds_do_not_hide_each_other() -> None:
 
 
 def test_mean_interval_and_runs_stand_beside_the_row(figure: Figure) -> None:
-    assert notes(figure)[:2] == ["92.00 ± 4.97  (n = 3)", "95.50  (n = 1)"]
+    assert notes(figure)[:2] == ["92.0 ± 5.0  (n = 3)", "95.5  (n = 1)"]
+
+
+def test_data_images_and_chance_are_said(figure: Figure) -> None:
+    axes = figure.axes[0]
+    assert axes.get_title() == "digits, ResNet-8, 450 images, 1 to 3 seeds each"
+    assert axes.get_xlabel() == "top-1 accuracy (%); chance 10 %"
 
 
 def test_variant_that_was_not_run_is_said(figure: Figure) -> None:

@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
 from cgc.config import load_config
-from cgc.data import batches, held, transforms
+from cgc.data import batches, in_memory, transforms
 from cgc.data.transforms import Standardise, train_transform
 from cgc.errors import UserError
 from cgc.layers import ContextGatedConv2d
 from cgc.models import build_model
-from cgc.report import claims_a2, claims_a3
-from cgc.report.claims import CHECKS, Claim, check_claims, load_claims
-from cgc.report.findings import Evidence, Finding
+from cgc.report.claims import a2, a3
+from cgc.report.claims.check import CHECKS, Claim, check_claims, load_claims
+from cgc.report.claims.finding import Evidence, Finding
 from cgc.train import loop, recipe
 from cgc.train.mixup import Mixup
 
@@ -201,7 +201,7 @@ def test_claim_fails_when_the_video_network_is_another(
         change(model)
         return model
 
-    monkeypatch.setattr(claims_a3, "build_model", build_another)
+    monkeypatch.setattr(a3, "build_model", build_another)
     assert judge(name)[1] == "not implemented"
 
 
@@ -251,13 +251,13 @@ def mix_images_alone(self: Mixup, x: Tensor, labels: Tensor) -> tuple[Tensor, Te
         ),
         (
             "gate-norms-zero",
-            claims_a2,
+            a2,
             "ContextGatedConv2d",
             partial(ContextGatedConv2d, gate_init="ones"),
         ),
         (
             "gates-start-constant",
-            claims_a2,
+            a2,
             "ContextGatedConv2d",
             partial(ContextGatedConv2d, gate_init="ones"),
         ),
@@ -270,17 +270,22 @@ def mix_images_alone(self: Mixup, x: Tensor, labels: Tensor) -> tuple[Tensor, Te
         ("advanced-mixup", Mixup, "__call__", never_mix),
         ("advanced-mixup", Mixup, "__call__", mix_images_alone),
         ("advanced-cosine", recipe, "cos", lambda angle: 1 - angle / 2),
-        ("cifar-augmentation", held.HeldTrainBatches, "_draw", lambda self, seed: (4, 4, False)),
         (
             "cifar-augmentation",
-            held.HeldTrainBatches,
+            in_memory.InMemoryTrainBatches,
+            "_draw",
+            lambda self, seed: (4, 4, False),
+        ),
+        (
+            "cifar-augmentation",
+            in_memory.InMemoryTrainBatches,
             "_draw",
             lambda self, seed: (seed % 9, seed // 9 % 9, False),
         ),
         ("cifar-augmentation", F, "pad", partial(F.pad, value=127)),
         (
             "cifar-augmentation",
-            held.HeldImages,
+            in_memory.InMemoryImages,
             "standardise",
             lambda self, pixels: pixels.float() / 255,
         ),

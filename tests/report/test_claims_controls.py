@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cgc.report.claims_controls import clusters_sentence
+from cgc.report.claims.controls import clusters_sentence
 
 CLAIM = 93.99
 

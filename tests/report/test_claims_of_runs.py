@@ -17,9 +17,9 @@ from cgc.gates import GateDistances
 from cgc.gates.measured import MeasuredGates, save_measured
 from cgc.models.weights import Architecture, save_model
 from cgc.provenance import job
-from cgc.report import claims
-from cgc.report.claims import check_claims, load_claims
-from cgc.report.findings import SETTINGS, Finding
+from cgc.report.claims import check
+from cgc.report.claims.check import check_claims, load_claims
+from cgc.report.claims.finding import SETTINGS, Finding
 from cgc.report.tables import TABLES
 from cgc.train.snapshots import join_snapshots
 
@@ -66,7 +66,7 @@ def test_claims_of_gates_are_not_run_without_them() -> None:
 
 def test_table_shows_what_was_not_run_and_what_was_found(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = [claim for claim in load_claims() if claim.id in ("gate-share", "default-epochs")]
-    monkeypatch.setattr(claims, "load_claims", lambda: shown)
+    monkeypatch.setattr(check, "load_claims", lambda: shown)
     of_run, of_setting = check_claims(load_config()).to_dict("records")
     assert (of_run["paper_value"], of_run["our_value"]) == (93.99, "not run")
     assert (of_run["verdict"], of_run["preset"], of_run["device"]) == ("not run", "tiny", "not run")
@@ -153,6 +153,7 @@ def test_steps_record_and_measure_the_last_layer() -> None:
     network = Architecture("cifar_resnet8", 10, "cgc")
     save_model(trained.output("model.safetensors"), network.build(), network)
     join_snapshots(trained.made.folder, [], trained.output("snapshots.safetensors"))
+    trained.output("history.csv").parent.mkdir(parents=True)
     trained.output("history.csv").write_text("epoch\n")
     trained.output("run.json").write_text('{"device": "Test GPU"}')
     trained.finish()

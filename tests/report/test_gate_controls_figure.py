@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from cgc.config import Config, load_config
 from cgc.errors import UserError
-from cgc.report.gate_controls_figure import (
+from cgc.report.figures.gate_controls import (
     REPRESENTATIONS,
     compared_table,
     gate_controls_figure,

@@ -13,7 +13,7 @@ from cgc.config import Config, load_config
 from cgc.errors import UserError
 from cgc.gates import GateDistances
 from cgc.gates.measured import MeasuredGates, save_measured
-from cgc.report.gate_explorer import (
+from cgc.report.figures.gate_matrix_explorer import (
     extreme_pairs,
     gate_explorer_figure,
     least_separated_block,

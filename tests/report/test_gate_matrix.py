@@ -14,7 +14,7 @@ from PIL import Image
 
 from cgc.gates import GateDistances
 from cgc.provenance.publication import Origin
-from cgc.report.gate_matrix import (
+from cgc.report.figures.gate_matrix import (
     corrected_share_and_cdnv,
     gate_matrix_caption,
     gate_matrix_figure,
@@ -169,7 +169,7 @@ def test_caption_says_that_a_preset_is_not_the_papers() -> None:
 def test_caption_names_preset_layer_and_numbers() -> None:
     caption = gate_matrix_caption(preset="tiny", network="a net", layer="conv2", counts=[2, 3])
     assert (
-        "layer conv2 of a net: 2 classes, 5 validation images, 2 to 3 of each class, preset tiny."
+        "Layer conv2 of a net: 2 classes, 5 validation images, 2 to 3 of each class, preset tiny."
         in caption
     )
 
@@ -226,11 +226,18 @@ def test_pdf_cells_are_vector_shapes_up_to_a_hundred_classes(
     assert content.count(b"/Width %d" % M) == images
 
 
-def test_colours_differ_in_greyscale_and_fall_away_from_zero() -> None:
-    luminance = DIVERGING_COLOURS(np.linspace(0, 1, 101))[:, :3] @ [0.2126, 0.7152, 0.0722]
-    assert (np.diff(luminance[:51]) > 0).all()
-    assert (np.diff(luminance[50:]) < 0).all()
-    assert luminance[0] < 0.3 * luminance[-1]
+def test_equal_magnitudes_are_equally_dark_and_larger_ones_darker() -> None:
+    colours = DIVERGING_COLOURS(np.linspace(0, 1, 9))[:, :3]
+    linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
+    lightness = 116 * np.cbrt(linear @ [0.2126, 0.7152, 0.0722]) - 16
+    assert (np.diff(lightness[4:]) < -5).all()
+    assert lightness == pytest.approx(lightness[::-1], abs=1.5)
+
+
+@pytest.mark.parametrize(("M", "words"), [(40, "hatched"), (41, "grey")])
+def test_caption_explains_the_diagonal(M: int, words: str) -> None:
+    caption = gate_matrix_caption(preset="tiny", network="a net", layer="conv2", counts=[3] * M)
+    assert f"The {words} diagonal has no value" in caption
 
 
 @pytest.fixture

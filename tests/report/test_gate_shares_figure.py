@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from cgc.config import load_config
 from cgc.errors import UserError
-from cgc.report.gate_shares_figure import gate_shares_figure
+from cgc.report.figures.gate_shares import gate_shares_figure
 
 pytestmark = pytest.mark.usefixtures("empty_checkout")
 TRAINED = "trained, share as in the paper"

@@ -2,29 +2,35 @@
 
 import base64
 import dataclasses
+import json
 import re
 from io import BytesIO
 from pathlib import Path
-from typing import get_args
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
-from fake_report import HOSTILE, MADE_RUN, Reported, publish_items
+from fake_report import HOSTILE, MADE_RUN, RUN_FILE, Reported, publish_items
 from PIL import Image
 
 from cgc.cli.publish import make_report
 from cgc.config import Config, load_config
 from cgc.errors import UserError
 from cgc.provenance import artefact, file_hash, write_publication
-from cgc.provenance.publication import read_record
+from cgc.provenance.publication import origin, publish_record, read_record
+from cgc.reference.compare import Compared
+from cgc.reference.numbers import Number
+from cgc.report.cells import displayed
+from cgc.report.drawing import captioned_figure
 from cgc.report.figures import FIGURES, figures_of
-from cgc.report.findings import Verdict
-from cgc.report.page.contents import embedded_image, read_csv
-from cgc.report.page.html_report import VERDICTS, Commands, readings_html, render_report
-from cgc.report.page.run_list import describe_seconds, list_environments, list_runs
-from cgc.report.table_files import displayed, write_table
+from cgc.report.page import render
+from cgc.report.page.contents import embedded_image, read_csv, read_figure
+from cgc.report.page.render import Commands, readings_html, render_report
+from cgc.report.page.runs import describe_seconds, list_environments, list_runs
+from cgc.report.style import FigureMetadata, print_style, save_figure
 from cgc.report.tables import tables_of
+from cgc.report.tables.files import write_table
 
 LARGEST_BYTES = 8_000_000
 
@@ -45,7 +51,18 @@ def rows_of(page: BeautifulSoup, section: str) -> list[list[str]]:
 
 def test_claims_come_first_and_the_rest_in_order(page: BeautifulSoup) -> None:
     sections = [section["id"] for section in page.select("main > section")]
-    assert sections == ["claims", "figures", "tables", "runs", "environment", "readings"]
+    assert sections == [
+        "claims", "questions", "expected", "figures", "tables", "runs", "environment", "readings"
+    ]  # fmt: skip
+
+
+def test_first_screen_is_question_answer_and_fig_1(page: BeautifulSoup) -> None:
+    header = page.header
+    assert words(header.h1).startswith("A.1: Do modulated kernels cluster by class")
+    answer = words(header.select_one(".answer"))
+    assert answer.startswith(f"the controls of {MADE_RUN} of preset tiny: not run; make it with")
+    assert [article["id"] for article in header.select("article")] == ["fig1_gate_matrix"]
+    assert len(page.select("#fig1_gate_matrix")) == 1
 
 
 def test_page_says_that_numbers_are_not_the_paper_s(page: BeautifulSoup) -> None:
@@ -81,7 +98,10 @@ def test_claims_are_counted_by_verdict(page: BeautifulSoup) -> None:
 
 def test_results_come_before_settings_and_are_counted_apart(page: BeautifulSoup) -> None:
     groups = page.select("#claims tbody")
-    assert [words(group.select_one(".group")) for group in groups] == ["Results: 5", "Settings: 1"]
+    assert [words(group.select_one(".group")) for group in groups] == [
+        "Empirical claims: 5",
+        "Settings: 1",
+    ]
     results, settings = ([row["id"] for row in group.select("[id]")] for group in groups)
     assert results == [
         f"claim-{name}" for name in ("made-up", "again", "hostile", "wrong", "undone")
@@ -89,18 +109,14 @@ def test_results_come_before_settings_and_are_counted_apart(page: BeautifulSoup)
     assert settings == ["claim-built"]
 
 
-def test_every_verdict_is_known() -> None:
-    assert set(VERDICTS) == set(get_args(Verdict))
-
-
 def test_claim_has_the_paper_s_value_and_ours(page: BeautifulSoup) -> None:
     cells = [words(cell) for cell in page.select("#claim-made-up td")]
     found_with = "preset tiny, CPU results/fig1_gate_matrix.pdf"
-    assert cells == ["≈ not comparable", "A.1", "93.99", "95.5", found_with]
+    assert cells == ["≈ not comparable A.1", "93.99", "95.5", found_with]
 
 
 def test_missing_run_says_not_run(page: BeautifulSoup) -> None:
-    assert rows_of(page, "runs")[0] == ["ImageNet default", "plain", "0", *["not run"] * 7]
+    assert rows_of(page, "runs")[0] == ["ImageNet default plain, seed 0", *["not run"] * 8]
 
 
 def made_row(config: Config) -> int:
@@ -117,31 +133,44 @@ def test_run_is_told_with_score_time_device_commit_and_checkpoint(
 ) -> None:
     folder = artefact("train_model", MADE_RUN, reported.config.label).folder
     checkpoint = file_hash(reported.folder / folder / "model.safetensors")[:12]
-    measured = ["evaluated", "91.25", "10", "3.2 min", "Test GPU", "abc123def456", checkpoint]
+    measured = ["10", "3.2 min", "Test GPU", "abc123def456", checkpoint]
     assert rows_of(page, "runs")[made_row(reported.config)] == [
-        "CIFAR-10", "cgc", "0", *measured
+        "CIFAR-10 cgc, seed 0", "trained here", "91.2", "450", *measured
     ]  # fmt: skip
 
 
 def test_run_without_its_checkpoint_is_told_all_the_same(own_config: Config) -> None:
     before = list_runs(own_config)
-    (artefact("train_model", MADE_RUN, own_config.label).folder / "model.safetensors").unlink()
+    artefact("train_model", MADE_RUN, own_config.label).path("model.safetensors").unlink()
     assert list_runs(own_config).equals(before)
 
 
 def test_run_without_evaluation_has_a_time_and_no_score(own_config: Config) -> None:
     (artefact("evaluate_model", MADE_RUN, own_config.label).folder / "metrics.json").unlink()
     row = list_runs(own_config).loc[made_row(own_config)]
-    assert (row["state"], row["top1_percent"], row["time"]) == ("trained", "not run", "3.2 min")
+    cells = row[["origin", "top1_percent", "time"]].tolist()
+    assert cells == ["trained here", "not run", "3.2 min"]
+
+
+def test_run_with_the_records_of_the_reference_is_shipped(own_config: Config) -> None:
+    for name, content in {"run.json": json.dumps(RUN_FILE), "history.csv": "epoch\n1\n"}.items():
+        for label in (own_config.label, own_config.as_reference().label):
+            path = artefact("train_model", MADE_RUN, label).path(name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content)
+    position = made_row(own_config)
+    assert list_runs(own_config).loc[position, "origin"] == "shipped"
+    path.write_text(content + "2\n")
+    assert list_runs(own_config).loc[position, "origin"] == "trained here"
 
 
 def test_stale_run_is_not_run(own_config: Config) -> None:
     changes = {"settings": {"cifar10_ablation": {"train": {"momentum": 0.8}}}}
-    assert set(list_runs(load_config(overrides=changes))["state"]) == {"not run"}
+    assert set(list_runs(load_config(overrides=changes))["origin"]) == {"not run"}
 
 
 def test_training_that_left_no_record_is_not_recorded(own_config: Config) -> None:
-    (artefact("train_model", MADE_RUN, own_config.label).folder / "run.json").unlink()
+    artefact("train_model", MADE_RUN, own_config.label).path("run.json").unlink()
     row = list_runs(own_config).loc[made_row(own_config)]
     assert (row["top1_percent"], row["time"], row["commit"]) == (91.25, *["not recorded"] * 2)
 
@@ -192,6 +221,41 @@ def test_picture_is_embedded_on_white_and_not_too_wide(tmp_path: Path) -> None:
     content = base64.b64decode(address.removeprefix("data:image/webp;base64,"))
     with Image.open(BytesIO(content)) as picture:
         assert picture.getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_caption_of_a_figure_is_text_and_not_picture(own_config: Config) -> None:
+    with print_style():
+        figure = captioned_figure(4, 2, "Its own caption. " * 9, "constrained")
+    about = FigureMetadata("Title", "tiny", origin(own_config, []))
+    _, path = save_figure(figure, Path("results/fig_schedules"), about)
+    publish_record(own_config, "fig_schedules", [path], [])
+    shown = read_figure("fig_schedules", own_config)
+    assert shown.caption == ("Its own caption. " * 9).strip()
+    with Image.open(path) as whole:
+        assert shown.size[1] / shown.size[0] == pytest.approx(0.5, abs=0.03)
+        assert whole.height / whole.width > 0.55
+
+
+def test_numbers_are_expected_allowed_and_yours(
+    own_config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = Number("a setting", "cgc", "top1_percent")
+    rows = [Compared(number, (90.0, 92.0), (95.0,), 1.5), Compared(number, (), (95.0,), None)]
+    reference = SimpleNamespace(config=own_config)
+    monkeypatch.setattr(render, "read_reference", lambda preset: reference)
+    monkeypatch.setattr(render, "compare", lambda ours, theirs: rows)
+    page = BeautifulSoup(render_report(own_config), "html.parser")
+    label = "cgc a setting, top-1, %"
+    assert rows_of(page, "expected") == [
+        [label, "95.0", "± 1.5", "91.0", "differs"],
+        [label, "95.00", "unknown", "not run", "not run"],
+    ]
+
+
+def test_preset_without_a_reference_says_so(page: BeautifulSoup) -> None:
+    assert "No comparison: preset tiny has no reference results" in words(
+        page.select_one("#expected")
+    )
 
 
 def test_every_table_of_the_preset_has_a_caption_and_headers(

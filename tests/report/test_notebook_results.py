@@ -14,7 +14,7 @@ from cgc.gates import GateDistances
 from cgc.gates.measured import MeasuredGates, save_measured
 from cgc.provenance import write_publication
 from cgc.report.figures import FIGURES
-from cgc.report.gate_shares_figure import gate_shares_figure
+from cgc.report.figures.gate_shares import gate_shares_figure
 from cgc.report.notebook import Notebook
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"

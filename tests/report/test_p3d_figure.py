@@ -7,7 +7,7 @@ from torch import nn
 from cgc.config import Config, load_config
 from cgc.errors import UserError
 from cgc.models import build_model
-from cgc.report.p3d_figure import accuracies_by_frames, fields_by_part, p3d_figure
+from cgc.report.figures.p3d_a import Accuracy, accuracies_by_frames, fields_by_part, p3d_figure
 
 pytestmark = pytest.mark.usefixtures("empty_checkout")
 
@@ -71,14 +71,33 @@ def test_bars_are_the_fields_and_the_line_is_the_clip(config: Config) -> None:
 
 
 def test_accuracy_is_drawn_against_frames(config: Config) -> None:
-    line = p3d_figure(config).axes[1].get_lines()[0]
-    assert list(line.get_xdata()) == [1, 2, 8]
-    assert list(line.get_ydata()) == [40, 60, 90]
+    (bars,) = p3d_figure(config).axes[1].containers[:1]
+    assert bars.lines[0].get_xydata().tolist() == [[1, 40], [2, 60], [8, 90]]
+
+
+def test_single_seed_has_the_interval_of_other_clips(config: Config) -> None:
+    accuracy = accuracies_by_frames(config)["plain"][8]
+    half = 1.959964 * 100 * (0.9 * 0.1 / 450) ** 0.5
+    assert (accuracy.low, accuracy.high) == pytest.approx((90 - half, 90 + half))
+
+
+def test_seeds_have_their_range() -> None:
+    config = load_config(overrides={"settings": {"p3d_a_video": {"seeds": [0, 1]}}})
+    for seed, value in enumerate((40.0, 60.0)):
+        run = f"p3d_a_video/cgc/seed{seed}"
+        make_metrics(config, run, top1_percent_by_num_frames={"8": value})
+    assert accuracies_by_frames(config)["cgc"] == {8: Accuracy(50, 40, 60)}
+
+
+def test_chance_line_is_that_of_the_classes(config: Config) -> None:
+    axes = p3d_figure(config).axes[1]
+    assert [10, 10] in [list(line.get_ydata()) for line in axes.get_lines()]
+    assert "chance\n10 %" in [text.get_text() for text in axes.texts]
 
 
 def test_network_that_was_not_measured_by_frames_is_said(config: Config) -> None:
     assert accuracies_by_frames(config)["cgc"] == {}
-    told = ["plain", "CGC: not run", "plain without temporal: not run"]
+    told = ["plain", "CGC: not run", "plain, no temporal convolutions: not run"]
     assert legend_of(p3d_figure(config), 1) == told
 
 

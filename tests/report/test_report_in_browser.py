@@ -110,8 +110,17 @@ def test_page_itself_never_scrolls_sideways(page: Page, width: int) -> None:
 
 def test_wide_table_scrolls_by_itself_on_a_phone(page: Page) -> None:
     page.show_as(width=PHONE_WIDTH)
-    region = "document.querySelector('#claims .scroll')"
+    region = "document.querySelector('#runs .scroll')"
     assert page.evaluate(f"{region}.scrollWidth > {region}.clientWidth")
+
+
+def test_values_of_claims_are_seen_on_a_phone(page: Page) -> None:
+    page.show_as(width=PHONE_WIDTH)
+    rights = page.evaluate(
+        "[...document.querySelectorAll('td[data-label]')].map(e => e.getBoundingClientRect().right)"
+    )
+    assert len(rights) == 18
+    assert max(rights) <= PHONE_WIDTH
 
 
 @pytest.mark.parametrize("colours", ["light", "dark"])

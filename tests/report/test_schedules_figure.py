@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from cgc.config import load_config
-from cgc.report.schedules_figure import STEPS_PER_EPOCH, learning_rates, schedules_figure
+from cgc.report.figures.schedules import STEPS_PER_EPOCH, learning_rates, schedules_figure
+from cgc.report.names import setting_name
 
 pytestmark = pytest.mark.usefixtures("empty_checkout")
 PAPER = Path(__file__).resolve().parents[2] / "config/presets/paper.yaml"
@@ -35,7 +36,9 @@ def test_extra_layers_have_a_tenth_of_the_rate() -> None:
 def test_every_setting_has_a_panel_with_both_rates() -> None:
     config = load_config()
     panels = schedules_figure(config).axes
-    assert [axes.get_title() for axes in panels] == [s.title for s in config.settings.values()]
+    assert [axes.get_title() for axes in panels] == [
+        setting_name(config, s) for s in config.settings
+    ]
     assert {len(axes.get_lines()) for axes in panels} == {2}
 
 

@@ -5,7 +5,7 @@ from fake_runs import control, layer_share, make_controls, make_shares
 
 from cgc.config import load_config
 from cgc.errors import UserError
-from cgc.report.share_meaning import (
+from cgc.report.claims.share_meaning import (
     VERDICTS,
     explain_share,
     meaning_of_share,

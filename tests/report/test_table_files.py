@@ -5,7 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from cgc.report.table_files import header, write_table
+from cgc.report.cells import header
+from cgc.report.tables.files import write_table
 
 CAPTION = "A table.\nPreset tiny_2; commit abc* of a day."
 
@@ -64,26 +65,11 @@ def test_markdown_begins_with_the_caption_in_italics(files: dict[str, str]) -> N
     assert first == "*A table. Preset tiny\\_2; commit abc\\* of a day.*"
 
 
-def test_latex_is_a_booktabs_table_with_escaped_cells(files: dict[str, str]) -> None:
-    lines = files[".tex"].splitlines()
-    assert lines[1:5] == [
-        "\\begin{tabular}{lrrrrrl}",
-        "\\toprule",
-        "Variant & Top-1 (\\%) & Parameters & n & Multiply-adds (M) & Rate & Flip \\\\",
-        "\\midrule",
-    ]
-    assert lines[5] == "a\\_b & 66.67 & 1,234,567 & 3 & 20.4 & 0.0001 & yes \\\\"
-
-
-def test_latex_begins_with_the_caption_in_one_comment_line(files: dict[str, str]) -> None:
-    first = files[".tex"].splitlines()[0]
-    assert first == "% A table. Preset tiny_2; commit abc* of a day."
-
-
-def test_latex_breaks_long_texts_into_lines(tmp_path: Path) -> None:
-    frame = pd.DataFrame({"statement": ["word " * 20], "place": ["A.1"]})
-    *_, tex = write_table(frame, tmp_path / "claims", caption="A table.")
-    assert "\\begin{tabular}{p{5cm}l}" in tex.read_text()
+def test_latex_begins_with_what_it_needs_and_where_it_is_from(tmp_path: Path) -> None:
+    *_, latex = write_table(
+        pd.DataFrame({"n": [1]}), tmp_path / "t", caption="A.", origin="Of now."
+    )
+    assert latex.read_text().startswith("% Of now. Needs \\usepackage{booktabs,tabularx}.\n")
 
 
 @pytest.mark.parametrize(

@@ -6,17 +6,17 @@ from pathlib import Path
 import pytest
 from fake_runs import control, layer_share, make_controls, make_metrics, make_shares
 
-from cgc.config import Config, Variant, load_config
+from cgc.config import Config, load_config, load_preset
 from cgc.errors import UserError
-from cgc.report.accuracy_tables import (
+from cgc.report.tables import TABLES, table_caption, table_origin, tables_of
+from cgc.report.tables.accuracy import (
     ablation_table,
     accuracy_table,
-    describe_variant,
     video_table,
 )
-from cgc.report.layer_tables import gates_table, layers_of, p3d_architecture_table
-from cgc.report.settings_table import settings_table
-from cgc.report.tables import TABLES, table_caption, tables_of
+from cgc.report.tables.gates import gates_table, layers_of
+from cgc.report.tables.p3d_architecture import p3d_architecture_table
+from cgc.report.tables.settings import SUPPLEMENT, settings_table
 
 pytestmark = pytest.mark.usefixtures("empty_checkout")
 DEFAULT = "imagenet_default/cgc/seed0"
@@ -56,7 +56,7 @@ def test_accuracy_has_a_row_per_convolution_of_both_settings() -> None:
     assert table[["setting", "convolution"]].to_numpy().tolist() == [
         [f"ImageNet {name}", convolution]
         for name in ("default", "advanced")
-        for convolution in ("plain convolution", "CGC")
+        for convolution in ("plain", "CGC")
     ]
 
 
@@ -79,7 +79,7 @@ def test_stale_number_is_not_shown() -> None:
 def test_device_of_metrics_without_their_run_is_not_guessed() -> None:
     config = load_config()
     made = make_metrics(config, DEFAULT)
-    (made.folder / "run.json").unlink()
+    made.path("run.json").unlink()
     assert row_of_cgc(config)["device"] == "not recorded"
 
 
@@ -104,21 +104,6 @@ def test_ablation_compares_every_row_with_cgc() -> None:
 def test_ablation_describes_every_variant_differently() -> None:
     descriptions = ablation_table(load_config())["description"]
     assert descriptions.nunique() == len(descriptions) == 8
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"conv": "plain"}, "plain convolution"),
-        ({"branches": ["output"]}, "CGC, output branch only"),
-        ({"gate_learning_rate_factor": 1}, "CGC, extra layers at 1 x the learning rate"),
-        ({"interaction_groups": 1}, "CGC, one full linear map over channels"),
-        ({"interaction_groups": 2}, "CGC, interaction_groups 2"),
-        ({"gate_init": "ones"}, "CGC, last norms of the gates start at 1"),
-    ],
-)
-def test_variant_is_described_by_its_options(options: dict, words: str) -> None:
-    assert describe_variant(Variant(**options)) == words
 
 
 def test_valid_runs_that_were_left_out_are_shown() -> None:
@@ -172,14 +157,17 @@ def test_settings_have_every_key_of_the_recipe(setting: str) -> None:
     assert wanted <= set(settings_table(config)["item"])
 
 
-def cell(config: Config, item: str, setting: str) -> object:
-    return settings_table(config).set_index("item").loc[item, setting]
+def cell(config: Config, item: str, setting: str, column: str = "this_preset") -> object:
+    """A setting's value of an item."""
+    table = settings_table(config).set_index("item").loc[[item]]
+    title = config.settings[setting].title
+    (value,) = table.loc[[x == "all" or title in x.split(", ") for x in table["settings"]], column]
+    return value
 
 
 def test_settings_are_those_of_the_configuration() -> None:
     config = changed("imagenet_advanced", mixup_alpha=0.7)
     assert cell(config, "train.mixup_alpha", "imagenet_advanced") == 0.7
-    assert cell(config, "train.mixup_alpha", "imagenet_default") is None
     assert cell(config, "train.schedule.milestones", "cifar10_ablation") == "4, 5"
 
 
@@ -193,10 +181,23 @@ def test_settings_of_a_shortened_preset_are_the_shortened_ones() -> None:
     assert cell(config, "train.epochs", "imagenet_default") == 2
 
 
+def test_settings_are_compared_with_the_supplement_and_the_paper_preset() -> None:
+    columns = ("supplement", "paper_preset", "this_preset")
+    row = [cell(load_config(), "train.epochs", "imagenet_default", column) for column in columns]
+    assert row == [100, 100, 10]
+
+
+def test_paper_preset_has_what_the_supplement_says() -> None:
+    paper = load_preset("paper")
+    known = settings_table(paper).dropna(subset="supplement")
+    assert known["this_preset"].tolist() == known["supplement"].tolist()
+    assert set(known["item"]) == {item for values in SUPPLEMENT.values() for item in values}
+
+
 def test_settings_keep_the_keys_of_a_schedule_together() -> None:
     items = settings_table(load_config())["item"].tolist()
-    places = [i for i, item in enumerate(items) if item.startswith("train.schedule.")]
-    assert places == list(range(places[0], places[0] + 4))
+    positions = [i for i, item in enumerate(items) if item.startswith("train.schedule.")]
+    assert positions == list(range(positions[0], positions[-1] + 1))
 
 
 def test_architecture_shows_where_the_temporal_convolutions_are() -> None:
@@ -253,7 +254,7 @@ def test_gates_are_followed_by_controls_and_by_the_last_layer_of_other_seeds() -
     assert table["note"].tolist()[2:5] == [None, "x", "1 image"]
 
 
-def test_caption_has_the_commit_and_date_of_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_table_has_the_commit_and_date_of_its_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     config = load_config()
     about: dict[str, object] = {"date": "2021-02-03T04:05:06+00:00", "commit": "abc123"}
     about["versions"] = {"torch": "2.15.0"}
@@ -262,12 +263,14 @@ def test_caption_has_the_commit_and_date_of_the_numbers(monkeypatch: pytest.Monk
         make_metrics(config, DEFAULT)
     caption = table_caption(TABLES["table_imagenet"], config)
     assert "Preset tiny: scikit-learn's handwritten digits" in caption
-    assert "This is not the paper's setting. Commit abc123; 2021-02-03; config " in caption
+    assert caption.endswith("This is not the paper's setting.")
+    origin = table_origin(TABLES["table_imagenet"], config)
+    assert origin.startswith("Commit abc123; 2021-02-03; config ")
 
 
-def test_caption_without_runs_has_the_present_commit_and_day() -> None:
-    caption = table_caption(TABLES["table_settings"], load_config())
-    assert re.search(r"Commit [\w-]+; 20\d\d-\d\d-\d\d; config \w{12}\.$", caption)
+def test_table_without_runs_has_the_present_commit_and_day() -> None:
+    origin = table_origin(TABLES["table_settings"], load_config())
+    assert re.search(r"Commit [\w-]+; 20\d\d-\d\d-\d\d; config \w{12}\.$", origin)
 
 
 def test_caption_of_the_paper_preset_does_not_disown_it() -> None:

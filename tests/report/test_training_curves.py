@@ -7,8 +7,9 @@ from matplotlib.figure import Figure
 from cgc import provenance
 from cgc.config import Config, load_config
 from cgc.errors import UserError
-from cgc.report.training_curves import read_histories, training_curves_figure
+from cgc.report.figures.training_curves import read_histories, training_curves_figure
 
+CHANCE = [10, 10]  # of ten classes
 pytestmark = pytest.mark.usefixtures("empty_checkout")
 
 
@@ -34,11 +35,21 @@ def curves(figure: Figure, panel: int) -> list[list[float]]:
 
 
 def test_seeds_are_drawn_and_their_mean(config: Config) -> None:
-    assert curves(training_curves_figure(config), 2) == [[10, 50], [20, 80], [15, 65]]
+    assert curves(training_curves_figure(config), 2) == [[10, 50], [20, 80], [15, 65], CHANCE]
 
 
 def test_single_seed_is_one_line(config: Config) -> None:
-    assert curves(training_curves_figure(config), 0) == [[30, 60]]
+    assert curves(training_curves_figure(config), 0) == [[30, 60], CHANCE]
+
+
+def test_panel_names_the_data_that_was_used_images_and_seeds(config: Config) -> None:
+    figure = training_curves_figure(config)
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles[:3] == [
+        "digits, ResNet-11 (ImageNet default)\n450 images, 1 seed each",
+        "digits, ResNet-11 (ImageNet advanced)",
+        "digits, ResNet-8 (CIFAR-10)\n450 images, 2 seeds each",
+    ]
 
 
 def test_setting_without_runs_says_so(config: Config) -> None:
@@ -60,7 +71,7 @@ def test_another_column_is_drawn_under_its_name(config: Config) -> None:
 
 def test_run_counts_without_its_weights(config: Config) -> None:
     weights = provenance.artefact("train_model", "imagenet_default/plain/seed0", config.label)
-    (weights.folder / "model.safetensors").unlink()
+    weights.path("model.safetensors").unlink()
     assert set(read_histories(config).setting) == {"imagenet_default", "cifar10_ablation"}
 
 

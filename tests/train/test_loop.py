@@ -15,7 +15,7 @@ from torch import nn
 
 from cgc.config import Evaluate, Execution, Train, Variant
 from cgc.data.batches import validation_batches
-from cgc.data.digits import prepare_digits
+from cgc.data.sources.digits import prepare_digits
 from cgc.errors import UserError
 from cgc.evaluate import evaluate_model
 from cgc.files import read_json
@@ -57,7 +57,8 @@ def train(data, tmp_path):
             checkpoint=tmp_path / name / "work" / "checkpoint.safetensors",
             fingerprint="recipe",
             execution=Execution(accelerator="cpu", **execution or {}),
-            output=tmp_path / name,
+            weights=tmp_path / name,
+            records=tmp_path / name,
         )
         return load_file(tmp_path / name / "model.safetensors")
 

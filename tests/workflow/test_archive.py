@@ -114,7 +114,7 @@ def test_unpacked_archive_is_as_recorded(unpacked):
 
 def test_changed_code_in_an_unpacked_archive_is_recorded_as_dirty(author, unpacked, tmp_path):
     shutil.copytree(unpacked.folder, tmp_path, symlinks=True, dirs_exist_ok=True)
-    with (tmp_path / "src/cgc/report/gate_matrix.py").open("a") as file:
+    with (tmp_path / "src/cgc/report/figures/gate_matrix.py").open("a") as file:
         file.write("# a comment\n")
     ask = "from cgc.provenance.job import git_commit; print(git_commit())"
     told = Checkout(tmp_path, copied=()).succeed("python", "-c", ask)

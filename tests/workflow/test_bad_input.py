@@ -78,14 +78,16 @@ this.finish()
 
 def test_corrupt_checkpoint_is_named(prepared):
     pretend_to_have_trained(prepared, b"not a checkpoint")
-    done = prepared.snakemake(f"results/tiny-short/runs/{RUN}/metrics.json", *SHORT)
+    done = prepared.snakemake(f"results/tiny-short/metrics/{RUN}/metrics.json", *SHORT)
     assert_told(done, "model.safetensors is corrupt", "restore it, or delete it")
 
 
 def test_checkpoint_with_other_bytes_than_recorded_is_named(prepared):
     pretend_to_have_trained(prepared, b"a checkpoint")
-    (prepared.folder / f"results/tiny-short/runs/{RUN}/model.safetensors").write_bytes(b"other")
-    done = prepared.snakemake(f"results/tiny-short/runs/{RUN}/metrics.json", *SHORT)
+    (prepared.folder / f"results/tiny-short/checkpoints/{RUN}/model.safetensors").write_bytes(
+        b"other"
+    )
+    done = prepared.snakemake(f"results/tiny-short/metrics/{RUN}/metrics.json", *SHORT)
     assert_told(done, "model.safetensors is not the file that", "provenance.json records")
 
 

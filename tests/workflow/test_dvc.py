@@ -1,24 +1,23 @@
-"""dvc.yaml says what the workflow makes, all of it, and DVC shows it sensibly."""
+"""DVC holds what runs make, compares it, and works in a clone offline."""
 
+import hashlib
 import json
-import subprocess
+from pathlib import Path
 
 import pytest
 import yaml
-from checkout import CODE, ROOT, Checkout
+from checkout import ROOT
 
 from cgc import provenance
 from cgc.config import load_config
-from cgc.report.accuracy_tables import ablation_table
-from cgc.report.layer_tables import gates_table
 
 RUN = "imagenet_default/cgc/seed0"
-METRICS = f"results/tiny/runs/{RUN}/metrics.json"
-
-
-@pytest.fixture(scope="module")
-def stages():
-    return yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+METRICS = f"results/tiny/metrics/{RUN}/metrics.json"
+PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+STAGES = PIPELINE["stages"]
+LOCK = yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]
+ARTEFACTS = provenance.artefacts(load_config([ROOT / "config/config.yaml"]))
+EMBEDDED = ROOT / ".dvc/embedded/files/md5"
 
 
 @pytest.fixture(autouse=True)
@@ -31,70 +30,48 @@ def made(origin, tmp_path):
     return origin.checkout.copy(tmp_path)
 
 
-def outputs(*stages):
-    """The files that stages make, with what dvc.yaml says of them."""
-    listed = [
-        each for stage in stages for kind in ("outs", "metrics") for each in stage.get(kind, [])
-    ]
-    return {path: flags for each in listed for path, flags in each.items()}
+@pytest.fixture
+def clone(origin, tmp_path):
+    """A fresh clone, with nothing pulled."""
+    return origin.clone(tmp_path)
 
 
-def test_dvc_yaml_is_what_its_tool_writes(tmp_path):
-    checkout = Checkout(tmp_path, (*CODE, "tools"))
-    checkout.succeed("python", "tools/write_dvc_yaml.py")
-    written = (tmp_path / "dvc.yaml").read_text()
-    assert written == (ROOT / "dvc.yaml").read_text(), "run `uv run tools/write_dvc_yaml.py`"
+def outputs(stage):
+    """The files and folders that a stage makes, with what dvc.yaml says of them."""
+    listed = [each for kind in ("outs", "metrics") for each in STAGES[stage].get(kind, [])]
+    return {Path(path): flags for each in listed for path, flags in each.items()}
 
 
-def test_outputs_of_stages_are_outputs_of_rules(checkout, stages):
-    told = checkout.succeed("snakemake", *stages, "--summary", "--cores", "1", "--quiet", "all")
-    made_by_rules = {line.split("\t")[0] for line in told.splitlines()}
-    assert set(outputs(*stages.values())) - made_by_rules == set()
-
-
-def test_every_artefact_is_an_output_of_its_stage(stages):
+def test_every_file_lies_in_an_output_of_its_stage():
     config = load_config()
     for target, made_by in provenance.TARGETS.items():
         made = [each for each in provenance.artefacts(config) if each.stage in made_by]
-        files = {str(each.folder / name) for each in made for name in each.files}
-        assert set(outputs(stages[target])) == files
+        files = [path for each in made for path in each.paths()]
+        assert [file for file in files if not set(file.parents) & outputs(target).keys()] == []
 
 
-def test_every_training_setting_is_a_parameter_of_the_checkpoints(stages):
-    (parameters,) = stages["checkpoints"]["params"]
-    settings = {f"settings.{name}" for name in load_config().settings}
-    assert settings <= set(parameters["config/config.yaml"])
+def test_parameters_are_sections_of_the_configuration():
+    sections = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    for stage in STAGES.values():
+        (parameters,) = stage["params"]
+        assert set(parameters["config/config.yaml"]) <= set(sections)
 
 
-def test_every_stage_asks_snakemake_for_the_target_of_its_name(stages):
-    commands = {name: stage["cmd"] for name, stage in stages.items()}
+def test_every_stage_asks_snakemake_for_the_target_of_its_name():
+    commands = {name: stage["cmd"] for name, stage in STAGES.items()}
     assert commands == {name: f"snakemake {name} --cores all" for name in commands}
     assert list(commands) == [*provenance.TARGETS, "paper"]
 
 
-def test_dvc_deletes_no_output_before_snakemake_sees_it(stages):
-    assert all(flags["persist"] for flags in outputs(*stages.values()).values())
+def test_dvc_deletes_no_output_before_snakemake_sees_it():
+    assert all(flags["persist"] for stage in STAGES for flags in outputs(stage).values())
 
 
-def test_git_ignores_what_lies_in_the_cache_and_what_is_published(origin, stages):
-    everything = outputs(*stages.values())
-    told = subprocess.run(
-        ["git", "check-ignore", "--stdin"],
-        input="\n".join(everything),
-        cwd=origin.checkout.folder,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    cached = {path for path, flags in everything.items() if flags.get("cache", True)}
-    assert set(told.stdout.splitlines()) == cached | set(outputs(stages["paper"]))
-
-
-def test_provenance_is_in_git(origin):
-    tracked = set(origin.checkout.succeed("git", "ls-files").splitlines())
-    narrowed = {"only_variants": ["cgc"], "only_seeds": [0], "gates": {"run": RUN}}
-    config = load_config(overrides=narrowed)
-    assert {str(each.provenance) for each in provenance.artefacts(config)} <= tracked
+def test_git_ignores_what_runs_make_and_what_is_published(origin):
+    ignored = [path for stage in STAGES for path in outputs(stage)]
+    names = [f"{path}/file" if not path.suffix else str(path) for path in ignored]
+    told = origin.checkout.succeed("git", "check-ignore", *names, *PIPELINE["plots"])
+    assert set(told.splitlines()) == {*names, *PIPELINE["plots"]}
 
 
 def test_metrics_show_every_run(origin):
@@ -120,29 +97,81 @@ def test_parameters_differ_where_the_configuration_does(made):
     }
 
 
-def test_plots_show_training_curves_ablation_and_gate_shares(made):
-    config = load_config()
-    tables = {"table_cifar10_ablation": ablation_table, "table_gates": gates_table}
-    for name, table in tables.items():
-        table(config).to_csv(made.folder / f"results/{name}.csv", index=False)
+def test_plots_are_the_pictures_of_the_paper_on_a_page_that_opens_offline(made):
     made.succeed("dvc", "plots", "show", "--out", "plots")
     page = (made.folder / "plots/index.html").read_text()
-    for setting in config.settings.values():
-        assert f'"{setting.title}"' in page
-    assert '"full_interaction"' in page  # a row of the ablation
-    assert '"share_percent"' in page
+    assert page.count("<img") == len(PIPELINE["plots"])
+    assert "http" not in page.split("<body")[1]
 
 
-def test_another_preset_has_a_pipeline_of_its_own(made):
-    told = made.succeed("python", "tools/write_dvc_yaml.py", "config/presets/cifar10.yaml")
-    file = told.strip()
-    assert file == "versions/cifar10/dvc.yaml"
-    made.calls()
-    made.succeed("dvc", "repro", file)
-    assert "train_model:cifar10_ablation/cgc/seed0" in made.calls()
-    made.succeed("dvc", "repro", file)
-    assert made.calls() == []
-    assert (
-        "results/cifar10/runs/cifar10_ablation/cgc/seed0/model.safetensors"
-        in (made.folder / "versions/cifar10/dvc.lock").read_text()
-    )
+def test_clone_with_everything_pulled_reproduces_the_paper_only(clone):
+    clone.succeed("dvc", "pull")
+    told = clone.succeed("dvc", "repro", "--dry")
+    assert [line for line in told.splitlines() if line.startswith(">")] == [
+        "> snakemake paper --cores all"
+    ]
+    clone.succeed("dvc", "repro")
+    assert {call.split()[0] for call in clone.calls()} == {
+        "make-report", "make-table", "plot-gate-matrix", "render-notebook",
+    }  # fmt: skip
+    assert "up to date" in clone.succeed("dvc", "repro")
+
+
+def test_one_run_is_pulled_from_the_folder_of_all(clone):
+    clone.succeed("dvc", "pull", f"results/tiny/checkpoints/{RUN}")
+    (made,) = [each for each in ARTEFACTS if str(each) == f"train_model:{RUN}"]
+    pulled = {path for path in (clone.folder / "results/tiny").rglob("*.*")}
+    assert pulled == {clone.folder / path for path in made.paths()}
+
+
+def test_another_preset_is_versioned_by_adding_its_folders(origin, made, tmp_path_factory):
+    run = "cifar10_ablation/cgc/seed0"
+    target = f"results/cifar10/checkpoints/{run}/provenance.json"
+    made.succeed("snakemake", target, "--cores", "1", "--configfile", "config/presets/cifar10.yaml")
+    made.succeed("dvc", "add", "results/cifar10/checkpoints")
+    made.commit()
+    made.succeed("dvc", "push")
+    other = made.clone(tmp_path_factory.mktemp("other"))
+    other.succeed("dvc", "remote", "add", "--local", "--default", "store", str(origin.store))
+    other.succeed("dvc", "pull", "results/cifar10/checkpoints.dvc")
+    file = f"results/cifar10/checkpoints/{run}/model.safetensors"
+    assert (other.folder / file).read_bytes() == (made.folder / file).read_bytes()
+
+
+def embedded(md5):
+    """The object of the embedded remote with a hash."""
+    return EMBEDDED / md5[:2] / md5[2:]
+
+
+def held():
+    """The hash of every file that dvc.lock holds, by its path."""
+    files = {}
+    for name in provenance.TARGETS:  # the outputs of the paper are nowhere, they are drawn again
+        for output in LOCK[name]["outs"]:
+            files[output["path"]] = output["md5"]
+            if output["md5"].endswith(".dir"):
+                for each in json.loads(embedded(output["md5"]).read_text()):
+                    files[f"{output['path']}/{each['relpath']}"] = each["md5"]
+    return files
+
+
+def test_embedded_remote_has_every_object_that_the_lock_names_and_no_other():
+    objects = {path.parent.name + path.name: path for path in EMBEDDED.glob("*/*")}
+    assert objects.keys() == set(held().values())
+    for name, path in objects.items():
+        assert hashlib.md5(path.read_bytes()).hexdigest() == name.removesuffix(".dir")
+
+
+def test_embedded_files_are_those_of_their_provenance_and_of_the_reference():
+    files = held()
+    for made in ARTEFACTS:
+        recorded = json.loads(embedded(files[str(made.provenance)]).read_text())
+        hashes = {
+            name: provenance.file_hash(embedded(files[str(made.path(name))])) for name in made.files
+        }
+        assert hashes == recorded["files"]
+        kept = provenance.artefact(
+            made.stage, made.key, f"reference/{recorded['preset']}"
+        ).provenance
+        if kept.exists():
+            assert json.loads(kept.read_text())["files"] == hashes

@@ -26,7 +26,9 @@ def trained(checkout):
             spec = checkout.run("cgc", "spec", artefact, "--configfile", "mine.yaml")
             done = checkout.run("cgc", step, spec.stdout.strip())
             assert done.returncode == 0, done.stderr
-        return load_file(checkout.folder / f"results/tiny-short/runs/{RUN}/model.safetensors")
+        return load_file(
+            checkout.folder / f"results/tiny-short/checkpoints/{RUN}/model.safetensors"
+        )
 
     return train
 

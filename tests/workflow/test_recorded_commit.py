@@ -6,7 +6,8 @@ import shutil
 import pytest
 
 RUN = "imagenet_default/cgc/seed0"
-METRICS = f"results/tiny/runs/{RUN}/metrics.json"
+METRICS = f"results/tiny/metrics/{RUN}/metrics.json"
+PROVENANCE = f"results/tiny/evaluations/{RUN}/metrics.provenance.json"
 EVALUATE = ("snakemake", METRICS, "--cores", "1")
 
 
@@ -19,7 +20,7 @@ def made(origin, tmp_path):
 
 
 def recorded_commit(checkout):
-    path = checkout.folder / METRICS.replace(".json", ".provenance.json")
+    path = checkout.folder / PROVENANCE
     return json.loads(path.read_text())["made"]["commit"]
 
 
@@ -56,4 +57,4 @@ def test_dvc_works_without_git_once_it_is_told_to(made):
     assert done.returncode != 0
     assert "is not a git repository" in done.stderr
     made.succeed("dvc", "config", "--local", "core.no_scm", "true")
-    assert METRICS in made.succeed("dvc", "status")
+    assert "results/tiny/metrics" in made.succeed("dvc", "status")

@@ -16,7 +16,7 @@ def test_training_continues_after_the_last_finished_epoch(trained):
     folder = trained.checkout.folder
     log = (folder / f"logs/tiny-short/train_model/{trained.run}.log").read_text()
     assert "continuing after epoch" in log
-    history = pd.read_csv(folder / f"results/tiny-short/runs/{trained.run}/history.csv")
+    history = pd.read_csv(folder / f"results/tiny-short/checkpoints/{trained.run}/history.csv")
     assert history["epoch"].to_list() == list(range(1, 7))
 
 

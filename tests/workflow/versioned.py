@@ -12,7 +12,14 @@ from checkout import CODE, Checkout
 
 from cgc import provenance
 
-VERSIONS = (".dvc", ".dvcignore", ".gitattributes", ".gitignore", "tools")
+VERSIONS = (
+    ".dvc/config",
+    ".dvc/.gitignore",
+    ".dvcignore",
+    ".gitattributes",
+    ".gitignore",
+    "dvc.yaml",
+)
 STAND_IN = Path(__file__).with_name("stand_in.py")
 NARROWED = "\nonly_variants: [cgc]\nonly_seeds: [0]\n"  # one run of every setting
 OF_THE_TESTS = "\n/calls.txt\n"
@@ -37,12 +44,12 @@ class Versioned(Checkout):
     @classmethod
     def new(cls, folder: Path) -> "Versioned":
         """Make the first checkout and commit it, with nothing made yet."""
+        (folder / ".dvc").mkdir()
         checkout = cls(folder, (*CODE, *VERSIONS))
         checkout.edit("config/config.yaml", "\n\nexecution:", f"\n{NARROWED}\nexecution:")
         checkout.edit("config/config.yaml", "run: cifar10_ablation/", "run: imagenet_default/")
         checkout.edit(".gitignore", "\n/work/\n", f"\n/work/{OF_THE_TESTS}")
         checkout._install_stand_in()
-        checkout.succeed("python", "tools/write_dvc_yaml.py")
         checkout.succeed("git", "init", "--quiet")
         checkout.commit()
         return checkout

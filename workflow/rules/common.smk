@@ -3,10 +3,13 @@
 # An artefact whose provenance matches today's configuration and code is *valid*: its rule's wildcard
 # constraint leaves it out, so it is a leaf of the DAG and neither file times nor missing metadata nor
 # `--forceall` can make it again. Any other gets a fresh spec, its rule's input. See cgc.provenance.
+import os
+import sys
+
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
-from cgc import provenance
+from cgc import paths, provenance
 from cgc.config import check_config
 from cgc.errors import UserError
 from cgc.report.figures import FIGURES, figures_of, notebooks_of
@@ -24,8 +27,15 @@ try:
 except UserError as error:
     raise WorkflowError(str(error))
 
-DATA = str(provenance.artefact("prepare_data", "{dataset}", CONFIG.label).folder)
-RUN = str(provenance.artefact("train_model", "{run}", CONFIG.label).folder)
+# Trainings, whose stderr is a log file, write a line now and then where a person watches.
+if sys.stderr.isatty():
+    os.environ["CGC_TERMINAL"] = "1"
+
+DATA = str(paths.data_dir(CONFIG.label, "{dataset}"))
+METRICS = str(paths.metrics_dir(CONFIG.label, "{run}"))
+EVALUATION = str(paths.evaluation_dir(CONFIG.label, "{run}"))
+CHECKPOINT = str(paths.checkpoint_dir(CONFIG.label, "{run}"))
+GATES = str(paths.gates_dir(CONFIG.label, "{run}"))
 # What a job takes of the `gpu` resource, which the profile bounds; training may take more.
 GPUS = 0 if CONFIG.execution.accelerator == "cpu" else 1
 LOGS = f"logs/{CONFIG.label}"

@@ -7,8 +7,8 @@ rule evaluate_model:
         model=lambda wildcards: files_of("train_model", wildcards.run),
         data=lambda wildcards: data_of(wildcards.run),
     output:
-        metrics=f"{RUN}/metrics.json",
-        provenance=f"{RUN}/metrics.provenance.json",
+        metrics=f"{METRICS}/metrics.json",
+        provenance=f"{EVALUATION}/metrics.provenance.json",
     log:
         f"{LOGS}/evaluate_model/{{run}}.log",
     benchmark:

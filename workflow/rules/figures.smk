@@ -8,7 +8,7 @@ rule plot_gate_matrix:
     output:
         pdf=report(
             "results/fig1_gate_matrix.pdf",
-            caption="../report/fig1_gate_matrix.rst",
+            caption="../report/figure.rst",
             category="Figures",
         ),
         png="results/fig1_gate_matrix.png",
@@ -16,5 +16,7 @@ rule plot_gate_matrix:
         record="results/fig1_gate_matrix.provenance.json",
     log:
         "logs/plot_gate_matrix.log",
+    params:
+        caption=FIGURES["fig1_gate_matrix"].caption,
     shell:
         "cgc plot-gate-matrix {input.publication:q} > {log:q} 2>&1"

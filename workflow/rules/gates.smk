@@ -7,8 +7,8 @@ rule record_gates:
         model=lambda wildcards: files_of("train_model", wildcards.run),
         data=lambda wildcards: data_of(wildcards.run),
     output:
-        gates=f"{RUN}/gates.safetensors",
-        provenance=f"{RUN}/gates.provenance.json",
+        gates=f"{GATES}/gates.safetensors",
+        provenance=f"{GATES}/gates.provenance.json",
     log:
         f"{LOGS}/record_gates/{{run}}.log",
     benchmark:
@@ -27,8 +27,8 @@ rule measure_gates:
         spec=spec_of("measure_gates"),
         gates=lambda wildcards: files_of("record_gates", wildcards.run),
     output:
-        distances=f"{RUN}/gate_distances.safetensors",
-        provenance=f"{RUN}/gate_distances.provenance.json",
+        distances=f"{GATES}/gate_distances.safetensors",
+        provenance=f"{GATES}/gate_distances.provenance.json",
     log:
         f"{LOGS}/measure_gates/{{run}}.log",
     benchmark:
@@ -46,8 +46,8 @@ rule measure_all_gates:
         model=lambda wildcards: files_of("train_model", wildcards.run),
         data=lambda wildcards: data_of(wildcards.run),
     output:
-        shares=f"{RUN}/gate_shares.json",
-        provenance=f"{RUN}/gate_shares.provenance.json",
+        shares=f"{GATES}/gate_shares.json",
+        provenance=f"{GATES}/gate_shares.provenance.json",
     log:
         f"{LOGS}/measure_all_gates/{{run}}.log",
     benchmark:
@@ -67,9 +67,9 @@ rule measure_controls:
         models=lambda wildcards: models_of_controls(),
         data=lambda wildcards: data_of(wildcards.run),
     output:
-        controls=f"{RUN}/gate_controls.json",
-        snapshots=f"{RUN}/gate_snapshots.json",
-        provenance=f"{RUN}/gate_controls.provenance.json",
+        controls=f"{GATES}/gate_controls.json",
+        snapshots=f"{GATES}/gate_snapshots.json",
+        provenance=f"{GATES}/gate_controls.provenance.json",
     log:
         f"{LOGS}/measure_controls/{{run}}.log",
     benchmark:

@@ -2,11 +2,16 @@
 # and figures do; the records of trainings that it lists are no inputs, since in a clone they are there
 # without their checkpoints, which must not be made for them.
 
+from cgc.reference import references
+
 
 rule make_report:
     input:
         publication=PUBLICATION,
         readings="docs/readings.md",
+        references=expand(
+            "results/reference/{preset}/reference.json", preset=references()
+        ),
         figures=expand("results/{figure}.png", figure=figures_of(CONFIG)),
         tables=expand("results/{table}.csv", table=tables_of(CONFIG)),
         runs=[file for table in tables_of(CONFIG) for file in sources_of(TABLES[table])],

@@ -8,11 +8,11 @@ rule train_model:
         data=lambda wildcards: data_of(wildcards.run),
         initial=lambda wildcards: initial_model_of(wildcards.run),
     output:
-        model=f"{RUN}/model.safetensors",
-        snapshots=f"{RUN}/snapshots.safetensors",
-        history=f"{RUN}/history.csv",
-        about=f"{RUN}/run.json",
-        provenance=f"{RUN}/provenance.json",
+        model=f"{CHECKPOINT}/model.safetensors",
+        snapshots=f"{CHECKPOINT}/snapshots.safetensors",
+        history=f"{CHECKPOINT}/history.csv",
+        about=f"{CHECKPOINT}/run.json",
+        provenance=f"{CHECKPOINT}/provenance.json",
     log:
         f"{LOGS}/train_model/{{run}}.log",
     benchmark:

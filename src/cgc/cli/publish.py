@@ -33,7 +33,8 @@ def plot_gate_matrix(publication: Publication) -> None:
 def draw_gate_matrix(config: Config, folder: Path) -> tuple[list[Path], Artefact]:
     """Write Fig. 1 and its numbers into a folder; return the files, and what they are made from."""
     from cgc.gates.measured import load_measured
-    from cgc.report.gate_matrix import (
+    from cgc.report.figures import FIGURES
+    from cgc.report.figures.gate_matrix import (
         corrected_share_and_cdnv,
         gate_matrix_caption,
         gate_matrix_figure,
@@ -60,7 +61,7 @@ def draw_gate_matrix(config: Config, folder: Path) -> tuple[list[Path], Artefact
         corrected_share=corrected_share,
         caption=caption,
     )
-    metadata = FigureMetadata("Gate matrix", config.name, origin(config, [made]))
+    metadata = FigureMetadata(FIGURES[FIG1].title, config.name, origin(config, [made]))
     files = [*save_figure(figure, folder / FIG1, metadata), folder / f"{FIG1}.csv"]
     write_matrix_csv(folder / f"{FIG1}.csv", distances, classes)
     print(
@@ -84,14 +85,13 @@ def make_table(
 
     Example: cgc make-table $(cgc spec publication) table_video
     """
-    from cgc.report.table_files import write_table
-    from cgc.report.tables import TABLES, table_caption
+    from cgc.report.tables import TABLES, write_published
 
     if name not in TABLES:
         raise UserError(f"there is no table {name}: choose one of {', '.join(TABLES)}")
-    config, table = read_publication(publication), TABLES[name]
-    files = write_table(table.frame(config), RESULTS / name, caption=table_caption(table, config))
-    publish_record(config, name, files, table.shown(config))
+    config = read_publication(publication)
+    files = write_published(name, config, RESULTS)
+    publish_record(config, name, files, TABLES[name].shown(config))
 
 
 def render_notebook(
@@ -125,7 +125,7 @@ def make_report(publication: Publication) -> None:
 
     Example: cgc make-report $(cgc spec publication)
     """
-    from cgc.report.page.html_report import render_report, shown
+    from cgc.report.page.render import render_report, shown
 
     config = read_publication(publication)
     path = RESULTS / "report.html"

@@ -34,10 +34,12 @@ def keep_reference(configfile: ConfigFiles = None) -> None:
     """
     from cgc.reference.compare import expected
     from cgc.reference.keep import keep_runs, seal
+    from cgc.report.tables import tables_of, write_published
 
     reference = keep_runs(load_config(configfile or []))
     folder = reference_dir(reference.preset)
-    _make_tables(reference, folder)
+    for name in tables_of(reference):
+        write_published(name, reference, folder)
     _draw_figures(reference, folder)
     with whole_file(folder / "expected.md") as temporary:
         temporary.write_text(expected(reference), encoding="utf-8")
@@ -80,20 +82,10 @@ def compare(
         raise typer.Exit(1)
 
 
-def _make_tables(reference: Config, folder: Path) -> None:
-    from cgc.report.table_files import write_table
-    from cgc.report.tables import TABLES, table_caption, tables_of
-
-    for name in tables_of(reference):
-        table = TABLES[name]
-        caption = table_caption(table, reference)
-        write_table(table.frame(reference), folder / name, caption=caption)
-
-
 def _draw_figures(reference: Config, folder: Path) -> None:
     """Draw every figure that has something to show; say which has not."""
     from cgc.report.figures import FIGURES, figures_of
-    from cgc.report.notebook_figures import NOTEBOOK_FIGURES
+    from cgc.report.figures.by_name import NOTEBOOK_FIGURES
     from cgc.report.style import FigureMetadata, save_figure
 
     for name in figures_of(reference):

@@ -8,8 +8,11 @@ from cgc.config.section import FilePath, Fraction, Pixels, PositiveInt, Section
 
 # Keys that say where a data set is found; results do not depend on them.
 WHERE_DATA_LIES = frozenset({"source", "download"})
+# One field for the number of a frame, at most 99 digits wide.
+FRAME_TEMPLATE = r"^[^{}\x00-\x1f]*\{(:\d{0,2}d?)?\}[^{}\x00-\x1f]*$"
 KINDS_OF_CLIPS = ("moving_digits", "videos", "frame_lists")  # the others hold images
 
+NumClasses = Annotated[int, Field(gt=0, le=10**6)]
 Channels = tuple[
     Annotated[float, Field(ge=0, le=1)],
     Annotated[float, Field(ge=0, le=1)],
@@ -27,7 +30,7 @@ def preparing_module(kind: str) -> str:
 
     By this rule the step finds what to run, and its fingerprint which kind's code to cover.
     """
-    return f"cgc.data.{kind}"
+    return f"cgc.data.sources.{kind}"
 
 
 class Standardised(Section):
@@ -67,7 +70,7 @@ class Images(Standardised):
 
     kind: Literal["images"]
     source: FilePath = Field(description="folder below `data_root`")
-    num_classes: PositiveInt | None = Field(None, description="classes expected; checked")
+    num_classes: NumClasses | None = Field(None, description="classes expected; checked")
     num_train: PositiveInt | None = Field(None, description="training images expected; checked")
     num_validation: PositiveInt | None = Field(None, description="validation images expected")
 
@@ -103,10 +106,10 @@ class FrameLists(Standardised):
     validation_list: FilePath = Field(description="list file, below `source`")
     template: str = Field(
         "{:05d}.jpg",
-        pattern=r"^[^{}\x00-\x1f]*\{(:\d{0,2}d?)?\}[^{}\x00-\x1f]*$",
+        pattern=FRAME_TEMPLATE,
         description="name of a frame's file, by its number from 1",
     )
-    num_classes: PositiveInt | None = Field(None, description="classes expected; checked")
+    num_classes: NumClasses | None = Field(None, description="classes expected; checked")
     classes_file: FilePath | None = Field(
         None, description="class names, a line each, below `source`"
     )

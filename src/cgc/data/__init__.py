@@ -1,12 +1,9 @@
-"""Images from their source to batches, in one direction.
+"""Images and clips from their source to batches, in one direction.
 
-    digits, cifar10, images      prepare a source ...
-      (parquet reads shards)
-    image_set, image_table       ... as one folder of Arrow tables with a description (prepared),
-    transforms, loading          which training and evaluation read in batches.
-
-    moving_digits, videos, frame_lists; clip_set, clip_table; clip_sampling, clip_transforms,
-    clip_loading                 the same for clips; batches chooses between the two.
+    sources       a module per kind of source reads it, and hands both splits to ...
+    writer        ... which writes one folder: Arrow tables and a description (table, prepared),
+    loader        which training and evaluation read in batches, transformed (transforms,
+                  clip_transforms); in_memory does the same for small images; batches chooses.
 
 Nothing is imported here: preparing needs scikit-learn, training does not.
 """

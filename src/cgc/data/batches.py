@@ -8,19 +8,22 @@ import torch
 from torch import Tensor
 
 from cgc.config import Clips, Evaluate, Train
-from cgc.data.clip_loading import clip_evaluation_loader, clip_train_loader
-from cgc.data.clip_table import ClipTable
-from cgc.data.held import HeldTrainBatches, HeldValidationBatches, can_be_held, hold
-from cgc.data.image_table import ImageTable
-from cgc.data.loading import EpochSampler, evaluation_loader, train_loader
-from cgc.data.prepared import read_description
+from cgc.data.clip_transforms import evaluation_clip_transform, train_clip_transform
+from cgc.data.in_memory import (
+    InMemoryTrainBatches,
+    InMemoryValidationBatches,
+    fits_in_memory,
+    load_in_memory,
+)
+from cgc.data.loader import EpochSampler, evaluation_loader, train_loader
+from cgc.data.table import AnyTable, ClipTable, ImageTable
 from cgc.data.transforms import evaluation_transform, train_transform
 from cgc.display import progress_bar
 from cgc.provenance.job import Job
 
 
 class Batches(Protocol):
-    """An epoch of batches: a `DataLoader`, or one of `cgc.data.held`."""
+    """An epoch of batches: a `DataLoader`, or one of `cgc.data.in_memory`."""
 
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]: ...
@@ -43,7 +46,7 @@ def train_batches(
     rank: int = 0,
     world_size: int = 1,
 ) -> TrainBatches:
-    """Return this process's share of the training set, shuffled and augmented.
+    """Return this process's part of the training set, shuffled and augmented.
 
     Args:
         folder: of the prepared set.
@@ -51,37 +54,38 @@ def train_batches(
         clips: how clips are sampled; None for images.
         seed: of the run.
         workers: processes that load data.
-        device: where small images are held; others come on the CPU.
+        device: where small images are kept in memory; others come on the CPU.
         rank, world_size: this process among how many.
 
     Returns:
         batches of x (B, 3, H, W) or (B, 3, T, H, W) and labels (B,)
     """
-    description, augment = read_description(folder), train.augment
-    standard = {"mean": description["mean"], "std": description["std"]}
-    sharing: dict[str, Any] = {"batch_size": train.batch_size, "seed": seed}
-    sharing |= {"rank": rank, "world_size": world_size}
-    table = folder / "train.arrow"
+    augment = train.augment
+    processes = {"rank": rank, "world_size": world_size}
+    options: dict[str, Any] = {"batch_size": train.batch_size, "seed": seed} | processes
     if clips:
-        return clip_train_loader(
-            ClipTable(table),
-            segments=clips.frames,
-            size=augment.size,
-            workers=workers,
-            **sharing,
-            **standard,
+        table = ClipTable(folder / "train.arrow")
+        transform = train_clip_transform(
+            segments=clips.frames, size=augment.size, **_standard(table)
         )
-    images = ImageTable(table)
-    if augment.crop == "padded" and can_be_held(description, len(images), augment.size):
-        return HeldTrainBatches(
-            hold(images, **standard, device=device),
-            EpochSampler(len(images), **sharing),
+        return train_loader(table, transform, workers=workers, **options)
+    images = ImageTable(folder / "train.arrow")
+    if augment.crop == "padded" and fits_in_memory(images, augment.size):
+        return InMemoryTrainBatches(
+            load_in_memory(images, **_standard(images), device=device),
+            EpochSampler(len(images), **options),
             padding=augment.padding,
             flip=augment.flip,
         )
-    options = augment.model_dump(include={"crop", "size", "min_area", "padding", "flip"})
-    transform = train_transform(**options, **standard)
-    return train_loader(images, transform, workers=workers, **sharing)
+    crop = augment.model_dump(include={"crop", "size", "min_area", "padding", "flip"})
+    return train_loader(
+        images, train_transform(**crop, **_standard(images)), workers=workers, **options
+    )
+
+
+def _standard(table: AnyTable) -> dict[str, Any]:
+    """Return what the pixels of a set are standardised by."""
+    return {"mean": table.description["mean"], "std": table.description["std"]}
 
 
 def validation_batches(
@@ -96,7 +100,7 @@ def validation_batches(
     rank: int = 0,
     world_size: int = 1,
 ) -> Batches:
-    """Return this process's share of the validation set, in order.
+    """Return this process's part of the validation set, in order.
 
     Args:
         folder: of the prepared set.
@@ -104,25 +108,29 @@ def validation_batches(
         clips: how clips are sampled; None for images.
         workers: processes that load data.
         num_clips, num_crops: views of a clip; 1 and 1 for images.
-        device: where small images are held, to be gone through many times; None: they are not.
+        device: where small images are kept in memory, to be read many times; None: they are not.
         rank, world_size: this process among how many.
 
     Returns:
         batches of x (B, 3, H, W), or (B, views, 3, T, H, W), and labels (B,)
     """
-    description = read_description(folder)
-    standard = {"mean": description["mean"], "std": description["std"]}
-    size: dict[str, Any] = {"resize": evaluate.resize, "size": evaluate.size} | standard
-    sharing: dict[str, Any] = {"batch_size": evaluate.batch_size}
-    sharing |= {"rank": rank, "world_size": world_size}
-    table = folder / "validation.arrow"
+    path = folder / "validation.arrow"
+    size: dict[str, Any] = {"resize": evaluate.resize, "size": evaluate.size}
+    processes = {"rank": rank, "world_size": world_size}
+    options: dict[str, Any] = {"batch_size": evaluate.batch_size} | processes
     if clips:
+        table = ClipTable(path)
         views: dict[str, Any] = {"segments": clips.frames, "clips": num_clips, "crops": num_crops}
-        return clip_evaluation_loader(ClipTable(table), workers=workers, **views, **size, **sharing)
-    images = ImageTable(table)
-    if device and not evaluate.resize and can_be_held(description, len(images), evaluate.size):
-        return HeldValidationBatches(hold(images, **standard, device=device), **sharing)
-    return evaluation_loader(images, evaluation_transform(**size), workers=workers, **sharing)
+        clip_transform = evaluation_clip_transform(**views, **size, **_standard(table))
+        return evaluation_loader(table, clip_transform, workers=workers, **options)
+    images = ImageTable(path)
+    standard = _standard(images)
+    if device and not evaluate.resize and fits_in_memory(images, evaluate.size):
+        return InMemoryValidationBatches(
+            load_in_memory(images, **standard, device=device), **options
+        )
+    transform = evaluation_transform(**size, **standard)
+    return evaluation_loader(images, transform, workers=workers, **options)
 
 
 def step_batches(

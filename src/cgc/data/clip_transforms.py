@@ -1,16 +1,24 @@
-"""Crops and standardisation of clips (A.3): from frames to a tensor, every frame cut alike.
+"""Clips for the network (A.3): which frames it sees, their crops and standardisation.
 
-Letters: C channels, T frames, H height, W width.
+Letters: C channels, T frames, H height, W width. Every frame of a clip is cut alike.
+
+READING(segment-sampling): the supplement names no sampling; ours is TSM's: one frame of each of T
+equal segments. Training takes a random frame of each segment of `num_frames // T` frames,
+evaluation the middle of T equal parts.
+READING(two-clips): the second clip of an evaluation takes the start of each part, as TSM's does.
+DEVIATION(short-clips): a clip with fewer frames than segments is padded by repeating its frames in
+their order, as TSM's testing does; TSM's training repeats the first frame alone.
 
 READING(clip-crops): the supplement names no augmentation; ours is TSM's. Width and height of a
 training crop are each 1, .875, .75 or .66 of the short side, at most one step apart, at one of 13
-fixed places.
+fixed positions.
 READING(no-flip): nothing is mirrored, since labels name directions.
 READING(full-resolution): the 3 crops of an evaluation are squares of the whole short side, at the
 left, in the centre and at the right of the long one; TSM's option for it, at 256 px.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import product
 from typing import TypeVar
 
@@ -19,16 +27,69 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms import v2
 
+from cgc.data.table import Clip
 from cgc.data.transforms import Standardise, evaluation_transform
+from cgc.errors import UserError
 
-ClipTransform = Callable[[Sequence[Image.Image]], Tensor]
+ClipTransform = Callable[[Clip], Tensor]
 T = TypeVar("T")
 
 SCALES = (1, 0.875, 0.75, 0.66)
 # of width and height
 SHAPES = [(SCALES[i], SCALES[j]) for i, j in product(range(4), repeat=2) if abs(i - j) <= 1]
 # in quarters of the margins: corners, sides and centre, and half-way from the centre to each corner
-PLACES = [(i, j) for i, j in product(range(5), repeat=2) if i % 2 == j % 2]
+OFFSETS = [(i, j) for i, j in product(range(5), repeat=2) if i % 2 == j % 2]
+
+
+def training_frames(num_frames: int, *, segments: int) -> list[int]:
+    """Draw a random frame of each segment by torch's default generator.
+
+    Args:
+        num_frames: length of the clip, at least 1.
+        segments: how many frames to take.
+
+    Returns:
+        Frame indices in order of time. Frames after the last whole segment are never taken; of a
+        short clip the frames are those of evaluation.
+    """
+    length = num_frames // segments
+    if not length:
+        return _at(num_frames, segments, within=0.5)
+    starts = torch.arange(segments) * length
+    return (starts + torch.randint(length, (segments,))).tolist()
+
+
+def evaluation_frames(num_frames: int, *, segments: int, clips: int = 1) -> list[int]:
+    """Choose the middle of each of `segments` equal parts.
+
+    Args:
+        num_frames: length of the clip, at least 1.
+        segments: how many frames a clip has for the network.
+        clips: 1, or 2: also the start of each part.
+
+    Returns:
+        `clips * segments` frame indices, clip after clip, each in order of time.
+    """
+    return [i for within in (0.5, 0.0)[:clips] for i in _at(num_frames, segments, within)]
+
+
+def _at(num_frames: int, segments: int, within: float) -> list[int]:
+    """The frame at the same share of every part."""
+    return [int((segment + within) * num_frames / segments) for segment in range(segments)]
+
+
+class SampleFrames:
+    """From a clip to the frames that the network sees.
+
+    Args:
+        choose: from the number of frames of a clip to the indices of those to decode.
+    """
+
+    def __init__(self, choose: Callable[[int], list[int]]) -> None:
+        self.choose = choose
+
+    def __call__(self, clip: Clip) -> list[Image.Image]:
+        return clip.decode(self.choose(clip.num_frames))
 
 
 class MultiScaleCrop:
@@ -49,7 +110,7 @@ class MultiScaleCrop:
         """Draw a window of a frame: left, top, right, bottom in px."""
         side = min(width, height)
         w, h = (int(side * scale) for scale in _choose(SHAPES))
-        across, down = _choose(PLACES)
+        across, down = _choose(OFFSETS)
         left, top = across * ((width - w) // 4), down * ((height - h) // 4)
         return left, top, left + w, top + h
 
@@ -74,20 +135,22 @@ class StackFrames:
 
 
 def train_clip_transform(
-    *, size: int, mean: Sequence[float], std: Sequence[float]
+    *, segments: int, size: int, mean: Sequence[float], std: Sequence[float]
 ) -> ClipTransform:
-    """Cut one random window out of all frames, resize, standardise.
+    """Take random frames, cut one random window out of all of them, resize, standardise.
 
     Args:
+        segments: frames of a clip that the network sees.
         size: side of the result in px.
         mean: per channel, pixel values in [0, 1].
         std: as `mean`.
 
     Returns:
-        A function from frames to a float32 tensor (3, T, size, size). Its randomness is that of
+        A function from a clip to a float32 tensor (3, T, size, size). Its randomness is that of
         torch's default CPU generator.
     """
-    return v2.Compose([MultiScaleCrop(size), StackFrames(mean, std)])
+    sample = SampleFrames(partial(training_frames, segments=segments))
+    return v2.Compose([sample, MultiScaleCrop(size), StackFrames(mean, std)])
 
 
 class EvaluationViews:
@@ -128,8 +191,8 @@ class EvaluationViews:
         if self.crops == 1:
             return [torch.stack([self.centre(frame) for frame in clip], dim=1)]
         resized = [v2.functional.resize(frame, [self.size]) for frame in clip]
-        places = three_squares(*resized[0].size)
-        return [self.stack([frame.crop(box) for frame in resized]) for box in places]
+        boxes = three_squares(*resized[0].size)
+        return [self.stack([frame.crop(box) for frame in resized]) for box in boxes]
 
 
 def three_squares(width: int, height: int) -> list[tuple[int, int, int, int]]:
@@ -138,3 +201,40 @@ def three_squares(width: int, height: int) -> list[tuple[int, int, int, int]]:
     across, down = width - side, height - side  # one of them is 0
     corners = [(across * i // 2, down * i // 2) for i in range(3)]
     return [(left, top, left + side, top + side) for left, top in corners]
+
+
+def evaluation_clip_transform(
+    *,
+    segments: int,
+    resize: int | None,
+    size: int,
+    clips: int = 1,
+    crops: int = 1,
+    mean: Sequence[float],
+    std: Sequence[float],
+) -> ClipTransform:
+    """Take fixed frames and crops: V = clips * crops views, over which a clip's score is the mean.
+
+    Args:
+        segments: frames of a clip that the network sees.
+        resize: short side in px before the crop; None: frames stay as they are.
+        size: side of the centre crop in px.
+        clips: 1: the middle frame of each segment; 2: its first frame, too.
+        crops: 1: the centre crop; 3: squares of the full short side `resize` (None: `size`), along
+            the long side.
+        mean: per channel, pixel values in [0, 1].
+        std: as `mean`.
+
+    Returns:
+        A function from a clip to a float32 tensor (V, 3, T, H, W).
+
+    Raises:
+        UserError: there is no such number of clips or crops.
+    """
+    if clips not in (1, 2) or crops not in (1, 3):
+        raise UserError(f"clips must be 1 or 2 and crops 1 or 3: got clips={clips}, crops={crops}")
+    sample = SampleFrames(partial(evaluation_frames, segments=segments, clips=clips))
+    views = EvaluationViews(
+        segments=segments, resize=resize, size=size, crops=crops, mean=mean, std=std
+    )
+    return v2.Compose([sample, views])

@@ -1,16 +1,18 @@
-"""What prepared sets of images and of clips have in common: a folder with these files.
+"""A prepared set: a folder with these files.
 
 train.arrow, validation.arrow   a row per image or clip, not compressed and memory-mapped: all
                                 worker processes share the pages, and a set larger than the
                                 memory is no problem
 dataset.json                    classes, statistics, source; the same wherever the set lies
-location.json                   only where the files lie outside: their root on this machine
+
+Only where the files lie outside, and only of this machine:
+
+location.json                   the folder that their paths are relative to
+*.stamps.arrow                  a row per file of a split: its size, time of change and hash
 """
 
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
+from typing import Any, NamedTuple
 
 from cgc.errors import UserError
 from cgc.files import read_json
@@ -18,28 +20,36 @@ from cgc.files import read_json
 LOCATION = "location.json"
 
 
-def open_arrow(path: str | Path, schema: pa.Schema) -> pa.Table:
-    """Memory-map an Arrow file.
+class Files(NamedTuple):
+    """Where the images or clips of a set lie that are stored as paths only.
 
-    Raises:
-        UserError: the file is missing, cut off, or has other columns than `schema`.
+    Attributes:
+        root: the folder that paths are relative to; None: no image or clip lies outside.
+        template: names of the frames in a clip's folder, such as `{:05d}.jpg`, counted from 1;
+            None: clips are video files.
     """
-    remedy = f"run `snakemake --cores 1 {path}` (rule prepare_data)"
-    try:
-        table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
-    except FileNotFoundError as error:
-        raise UserError(f"{path} is missing: {remedy}") from error
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).partition("\n")[0]
-        raise UserError(
-            f"{path} is not a complete Arrow file ({reason}): delete it and {remedy}"
-        ) from error
-    if not table.schema.equals(schema):
-        raise UserError(
-            f"{path} must have the columns {', '.join(schema.names)}: "
-            f"got {', '.join(table.schema.names)}; delete it and {remedy}"
-        )
-    return table
+
+    root: str | None = None
+    template: str | None = None
+
+    def path(self, name: str) -> Path:
+        """Return where a file lies.
+
+        Raises:
+            UserError: the root is not known.
+        """
+        if self.root is None:
+            raise UserError(
+                f"the prepared set does not say where {name} lies: {LOCATION} is missing next to "
+                "dataset.json; prepare the data again"
+            )
+        return Path(self.root) / name
+
+    def names(self, name: str, num_frames: int) -> list[str]:
+        """Return the file of an image or a video, or those of a clip's frames in order."""
+        if self.template is None:
+            return [name]
+        return [f"{name}/{self.template.format(i + 1)}" for i in range(num_frames)]
 
 
 def read_description(folder: str | Path, *keys: str) -> dict[str, Any]:
@@ -47,7 +57,7 @@ def read_description(folder: str | Path, *keys: str) -> dict[str, Any]:
 
     Args:
         folder: of the set.
-        keys: what the description must hold beside the classes.
+        keys: what the description must hold besides the classes.
 
     Raises:
         UserError: it is missing, or does not describe such a set.
@@ -55,18 +65,33 @@ def read_description(folder: str | Path, *keys: str) -> dict[str, Any]:
     path = Path(folder) / "dataset.json"
     made_by = f"`snakemake --cores 1 {path}` (rule prepare_data)"
     description = read_json(path, made_by=made_by)
-    needed = {"classes", *keys}
-    if not isinstance(description, dict) or needed - description.keys():
+    if (
+        not isinstance(description, dict)
+        or {"classes", *keys} - description.keys()
+        or not is_names(description["classes"])
+    ):
         raise UserError(
-            f"{path} does not describe a set with {', '.join(sorted(needed))}: "
+            f"{path} does not describe a set with {', '.join(sorted({'classes', *keys}))}: "
             f"delete it and run {made_by}"
         )
     return description
 
 
+def is_names(content: Any) -> bool:
+    """Return whether parsed JSON is a list of texts."""
+    return isinstance(content, list) and all(isinstance(name, str) for name in content)
+
+
 def read_root(folder: str | Path) -> str | None:
-    """Return the folder under which the files of a prepared set lie; None when it holds them."""
-    location = Path(folder) / LOCATION
-    if not location.exists():
+    """Return the folder under which the files of a prepared set lie; None when it holds them.
+
+    Raises:
+        UserError: its file does not say so.
+    """
+    path = Path(folder) / LOCATION
+    if not path.exists():
         return None
-    return str(read_json(location, made_by="prepare_data")["root"])
+    match read_json(path, made_by="prepare_data"):
+        case {"root": str(root)}:
+            return root
+    raise UserError(f'{path} must say {{"root": ...}}: delete it and prepare the data again')

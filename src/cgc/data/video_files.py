@@ -1,9 +1,10 @@
-"""Video files, by PyAV: how many frames one has, some of them, and how one is made.
+"""Video files, by PyAV: how many frames one has, some of them, and how one is written.
 
 Imported only where a video is opened: nothing else needs PyAV.
 
-A file is decoded from its start to the last frame that is wanted. Clips of a few seconds mostly
+A file is decoded from its start to the last frame that is needed. Clips of a few seconds mostly
 have a single keyframe, and then seeking gains nothing; what costs is to convert frames to RGB.
+Frames are turned and mirrored as the file's display matrix says, as players do.
 """
 
 import io
@@ -14,15 +15,33 @@ from typing import NamedTuple
 
 import av
 import numpy as np
+from av.buffer import Buffer
 from av.codec import codecs_available
 from av.video.reformatter import VideoReformatter
 from PIL import Image
+
+from cgc.files import check_regular
 
 VideoFile = bytes | Path
 """The content of a video file, or where it lies."""
 
 # Every frame by itself, with one quantiser: a frame looks the same wherever it stands in the clip.
 ENCODERS = {"libx264": {"g": "1", "qp": "18"}, "mpeg4": {"g": "1", "qmin": "3", "qmax": "3"}}
+
+# No others: a playlist or a list of files, whatever its name, would open what it names.
+_CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegvideo,mpegts,asf,flv"
+
+# Image positions x' = a x + c y, y' = b x + d y by (a, b, c, d), the signs of a display matrix.
+_UPRIGHT = {
+    (1, 0, 0, 1): None,
+    (-1, 0, 0, 1): Image.Transpose.FLIP_LEFT_RIGHT,
+    (1, 0, 0, -1): Image.Transpose.FLIP_TOP_BOTTOM,
+    (-1, 0, 0, -1): Image.Transpose.ROTATE_180,
+    (0, 1, -1, 0): Image.Transpose.ROTATE_270,
+    (0, -1, 1, 0): Image.Transpose.ROTATE_90,
+    (0, 1, 1, 0): Image.Transpose.TRANSPOSE,
+    (0, -1, -1, 0): Image.Transpose.TRANSVERSE,
+}
 
 
 class UnreadableVideoError(Exception):
@@ -33,19 +52,30 @@ class Counted(NamedTuple):
     """What there is in a video file."""
 
     num_frames: int
-    """Frames that can be decoded."""
+    """Frames that can be used; 0: the file cannot."""
     defect: str | None
     """Why there are not more, in a few words; None: they are all there."""
 
 
 def count_frames(file: VideoFile) -> Counted:
-    """Count the frames of a video by decoding all of them."""
-    num_frames = 0
+    """Count the frames of a video by decoding all of them.
+
+    Raises:
+        UserError: the path is not that of a regular file.
+    """
+    num_frames, first = 0, (0, 0)
     try:
         with _open(file) as container:
-            for _ in _decode(container):
+            for frame in _decode(container):
+                size = frame.width, frame.height
+                first = first if num_frames else size
+                if size != first:
+                    return Counted(0, f"frame {num_frames} is {size}, the first one {first} px")
+                _transpose_of(frame)
                 num_frames += 1
             stated = container.streams.video[0].frames if container.streams.video else 0
+    except UnreadableVideoError as error:
+        return Counted(0, str(error))
     except (av.FFmpegError, OSError) as error:
         return Counted(num_frames, _describe(error))
     if not num_frames or num_frames < stated:
@@ -53,30 +83,31 @@ def count_frames(file: VideoFile) -> Counted:
     return Counted(num_frames, None)
 
 
-def decode_frames(file: VideoFile, wanted: Collection[int]) -> dict[int, Image.Image]:
+def decode_frames(file: VideoFile, indices: Collection[int]) -> dict[int, Image.Image]:
     """Decode some frames of a video to RGB.
 
     Args:
         file: the video.
-        wanted: which frames, from 0; at least one.
+        indices: of the frames, from 0; at least one.
 
     Raises:
         UnreadableVideoError: the file is missing or damaged, or has fewer frames.
+        UserError: the path is not that of a regular file.
     """
-    # Of its own and without threads: PyAV would set up anew for every frame, a hundred times slower
-    # than the conversion of a small frame.
+    # One for all frames, without threads: PyAV would set one up for every frame, a hundred times
+    # slower than the conversion of a small frame.
     reformatter = VideoReformatter()
     frames = {}
     try:
         with _open(file) as container:
-            for i, frame in enumerate(islice(_decode(container), max(wanted) + 1)):
-                if i in wanted:
+            for i, frame in enumerate(islice(_decode(container), max(indices) + 1)):
+                if i in indices:
                     rgb = reformatter.reformat(frame, format="rgb24", threads=1)
-                    frames[i] = Image.fromarray(rgb.to_ndarray())
+                    frames[i] = _upright(Image.fromarray(rgb.to_ndarray()), _transpose_of(frame))
     except (av.FFmpegError, OSError) as error:
         raise UnreadableVideoError(_describe(error)) from error
-    if len(frames) < len(wanted):
-        raise UnreadableVideoError(f"frame {max(wanted)} is not there")
+    if len(frames) < len(indices):
+        raise UnreadableVideoError(f"frame {max(indices)} is not there")
     return frames
 
 
@@ -101,7 +132,34 @@ def encode_mp4(frames: Sequence[np.ndarray], *, frames_per_second: int) -> bytes
 
 
 def _open(file: VideoFile) -> av.container.InputContainer:
-    return av.open(io.BytesIO(file) if isinstance(file, bytes) else str(file), "r")
+    if isinstance(file, Path):
+        check_regular(file)
+    content = io.BytesIO(file) if isinstance(file, bytes) else str(file)
+    try:
+        return av.open(content, "r", options={"format_whitelist": _CONTAINERS})
+    except av.ArgumentError as error:
+        raise UnreadableVideoError("no kind of video file that is read") from error
+
+
+def _transpose_of(frame: av.VideoFrame) -> Image.Transpose | None:
+    """Return what turns a frame upright; None when it is.
+
+    Raises:
+        UnreadableVideoError: it is neither a quarter turn nor a mirroring.
+    """
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return None
+    assert isinstance(matrix, Buffer)
+    entries = np.frombuffer(bytes(matrix), np.int32).reshape(3, 3)  # 16.16 fixed point
+    signs = tuple(np.round(entries[:2, :2] / 2**16).astype(int).ravel().tolist())
+    if signs not in _UPRIGHT:
+        raise UnreadableVideoError("its display matrix is neither a quarter turn nor a mirroring")
+    return _UPRIGHT[signs]
+
+
+def _upright(image: Image.Image, transpose: Image.Transpose | None) -> Image.Image:
+    return image if transpose is None else image.transpose(transpose)
 
 
 def _decode(container: av.container.InputContainer) -> Iterator[av.VideoFrame]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from cgc.config import Config, Execution
-from cgc.data.sources import look_for
+from cgc.data.sources.lookup import look_for
 from cgc.doctor.probe import Probe, ask_torch
 from cgc.doctor.work import Work
 from cgc.provenance import artefact
@@ -100,12 +100,12 @@ def disk(work: Work, probe: Probe) -> Iterator[Finding]:
         if not os.access(_existing(place), os.W_OK):
             text, remedy = "may not be written to", "make it a folder that you may write to"
             yield Finding(place, text, "blocks", remedy)
-    free, needed = shutil.disk_usage(_existing("results")).free, 0
+    free, needed = shutil.disk_usage(_existing("checkpoints")).free, 0
     if not probe.problem:
         needed = work.weight_bytes(work.by_target["all"], probe.num_parameters)
     text = f"{free / GIGABYTE:.1f} GB free, {needed / GIGABYTE:.1f} GB needed for checkpoints"
     if free < needed:
-        remedy = f"free {(needed - free) / GIGABYTE:.1f} GB, or link results to another disk"
+        remedy = f"free {(needed - free) / GIGABYTE:.1f} GB, or link checkpoints to another disk"
         yield Finding("disk", text, "blocks", remedy)
     else:
         yield Finding("disk", text)

@@ -43,7 +43,7 @@ def load_measured(path: Path) -> MeasuredGates:
     try:
         distances = GateDistances(*(tensors[name] for name in _TENSORS))
         return MeasuredGates(metadata["layer"], tuple(json.loads(metadata["classes"])), distances)
-    except (KeyError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"{path} does not hold gate distances of this version (missing or wrong: {error}): "
             "delete it and run measure_gates again"

@@ -234,14 +234,32 @@ def load_record(path: str | Path) -> GateRecord:
         fields: dict[str, Any] = json.loads(metadata["record"])
         fields |= {name: tensors[name] for name in _TENSORS}
         record = GateRecord(**fields | {"classes": tuple(fields["classes"])})
-    except (KeyError, TypeError, ValueError) as error:
+        _check(record)
+    except (KeyError, TypeError, ValueError, UserError) as error:
         raise UserError(
             f"{path} is a damaged gate record (missing or wrong: {error}): delete it and run "
             "record_gates again"
         ) from error
-    if record.labels.dtype != torch.int64:
-        raise UserError(
-            f"{path} is a damaged gate record (labels are {record.labels.dtype}, not int64): "
-            "delete it and run record_gates again"
-        )
     return record
+
+
+def _check(record: GateRecord) -> None:
+    """Check that a record's parts belong together.
+
+    Raises:
+        ValueError: they do not.
+        UserError: the labels are not one per image, or not those of the classes.
+    """
+    if not isinstance(record.layer, str) or not all(isinstance(c, str) for c in record.classes):
+        raise ValueError("the names of layer and classes must be text")
+    if record.labels.dtype != torch.int64:
+        raise ValueError(f"labels are {record.labels.dtype}, not int64")
+    class_counts(record.labels, len(record.labels), len(record.classes), record.classes)
+    if type(record.groups) is not int or record.groups < 1 or record.weight.dim() < 3:
+        raise ValueError(f"groups={record.groups}, weight {tuple(record.weight.shape)}")
+    N, (O, C) = len(record.labels), record.weight.shape[:2]
+    K = record.weight[0, 0].numel()
+    for name, channels in (("input_logits", C * record.groups), ("output_logits", O)):
+        logits = getattr(record, name)
+        if logits.shape != (N, channels, K) or not logits.isfinite().all():
+            raise ValueError(f"{name} must be {(N, channels, K)} and finite")

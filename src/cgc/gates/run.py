@@ -78,7 +78,7 @@ def _networks(trained: Artefact) -> tuple[nn.Module, nn.Module, dict[int, nn.Mod
     model, architecture = load_model(trained.folder / "model.safetensors")
     snapshots = load_snapshots(trained.folder / "snapshots.safetensors", architecture)
     if snapshots:
-        about = read_json(trained.folder / "run.json", made_by="train_model")
+        about = read_json(trained.path("run.json"), made_by="train_model")
         snapshots[about["train"]["epochs"]] = model
     return model, architecture.build(), snapshots
 

@@ -35,10 +35,18 @@ _RECORDS = {"history.csv", "run.json"}
 
 @dataclass(frozen=True)
 class Artefact:
-    """Files that one job makes together, named `stage:key`."""
+    """Files that one job makes together, named `stage:key`.
+
+    Attributes:
+        stage: that makes it.
+        key: a data set, or setting/variant/seedN.
+        folder: of its files.
+        files: their names.
+        provenance: the file that says what it was made from.
+    """
 
     stage: str
-    key: str  # a data set, or setting/variant/seedN
+    key: str
     folder: Path
     files: tuple[str, ...]
     provenance: Path
@@ -48,11 +56,15 @@ class Artefact:
 
     def paths(self) -> list[Path]:
         """Return all its files, the provenance last."""
-        return [*(self.folder / name for name in self.files), self.provenance]
+        return [*map(self.path, self.files), self.provenance]
+
+    def path(self, name: str) -> Path:
+        """Return where one of its files lies."""
+        return self.folder / name
 
     def hashes(self) -> dict[str, str]:
         """Return the sha256 of each file as it is now."""
-        return {name: file_hash(self.folder / name) for name in self.files}
+        return {name: file_hash(self.path(name)) for name in self.files}
 
     def used_files(self) -> list[str]:
         """Return the files that other steps compute from."""
@@ -68,26 +80,39 @@ def artefact(stage: str, key: str, preset: str) -> Artefact:
     if stage not in STAGES:
         raise UserError(f"there is no stage {stage!r}: choose one of {', '.join(STAGES)}")
     if stage == "prepare_data":
-        folder = paths.data_dir(preset, key)
-        files = ("train.arrow", "validation.arrow", "dataset.json")
-        return Artefact(stage, key, folder, files, folder / "provenance.json")
-    by_stage: dict[str, tuple[tuple[str, ...], str]] = {
+        data = paths.data_dir(preset, key)
+        files: tuple[str, ...] = ("train.arrow", "validation.arrow", "dataset.json")
+        return Artefact(stage, key, data, files, data / "provenance.json")
+    checkpoints, gates = paths.checkpoint_dir(preset, key), paths.gates_dir(preset, key)
+    folder, files, provenance = {
         "train_model": (
+            checkpoints,
             ("model.safetensors", "snapshots.safetensors", "history.csv", "run.json"),
-            "provenance.json",
+            checkpoints / "provenance.json",
         ),
-        "evaluate_model": (("metrics.json",), "metrics.provenance.json"),
-        "record_gates": (("gates.safetensors",), "gates.provenance.json"),
-        "measure_gates": (("gate_distances.safetensors",), "gate_distances.provenance.json"),
-        "measure_all_gates": (("gate_shares.json",), "gate_shares.provenance.json"),
+        "evaluate_model": (
+            paths.metrics_dir(preset, key),
+            ("metrics.json",),
+            paths.evaluation_dir(preset, key) / "metrics.provenance.json",
+        ),
+        "record_gates": (gates, ("gates.safetensors",), gates / "gates.provenance.json"),
+        "measure_gates": (
+            gates,
+            ("gate_distances.safetensors",),
+            gates / "gate_distances.provenance.json",
+        ),
+        "measure_all_gates": (
+            gates,
+            ("gate_shares.json",),
+            gates / "gate_shares.provenance.json",
+        ),
         "measure_controls": (
+            gates,
             ("gate_controls.json", "gate_snapshots.json"),
-            "gate_controls.provenance.json",
+            gates / "gate_controls.provenance.json",
         ),
-    }
-    run_files, provenance = by_stage[stage]
-    folder = paths.run_dir(preset, key)
-    return Artefact(stage, key, folder, run_files, folder / provenance)
+    }[stage]
+    return Artefact(stage, key, folder, files, provenance)
 
 
 def artefacts(config: Config) -> list[Artefact]:

@@ -60,7 +60,7 @@ class Job:
     def output(self, name: str) -> Path:
         """Return where an output goes."""
         assert name in self.made.files
-        return self.made.folder / name
+        return self.made.path(name)
 
     def finish(self) -> None:
         """Record what the artefact was made from; call it when every output is written."""
@@ -96,13 +96,13 @@ def start(spec_path: Path, stage: str) -> Job:
 def _check_bytes(source: Artefact) -> None:
     hashes = recorded(source)["files"]
     for name in source.files:
-        path = source.folder / name
+        path = source.path(name)
         if not path.exists():
             raise UserError(f"{path} is missing: make it with `snakemake --cores 1 {path}`")
     for name, now in source.hashes().items():
         if now != hashes.get(name):
             raise UserError(
-                f"{source.folder / name} is not the file that {source.provenance} records: restore "
+                f"{source.path(name)} is not the file that {source.provenance} records: restore "
                 f"it with `dvc checkout`, or make it again with `--config force=\"['{source}']\"`"
             )
 
@@ -117,7 +117,7 @@ def recorded(source: Artefact) -> dict[str, Any]:
     if provenance is None:
         raise UserError(
             f"{source.provenance} is missing, so nobody knows what {source.folder} was made from: "
-            "restore it from git, or make the artefact again"
+            "restore it with `dvc checkout`, or make the artefact again"
         )
     return provenance
 

@@ -56,7 +56,7 @@ def read_provenance(path: Path) -> dict[str, Any] | None:
         content,
         _Provenance,
         f"{path} is not a provenance file of this version",
-        "restore it from git or dvc, or delete it to make the artefact again",
+        "restore it with `dvc checkout`, or delete it to make the artefact again",
     )
     return content
 

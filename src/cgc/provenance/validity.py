@@ -24,7 +24,7 @@ def why_stale(made: Artefact, config: Config) -> list[str]:
         return [f"missing {', '.join(absent)}"] if absent else []
     recorded = read_provenance(made.provenance)
     wanted = recipe(made.stage, made.key, config)
-    missing = [name for name in made.files if not (made.folder / name).exists()]
+    missing = [name for name in made.files if not made.path(name).exists()]
     if missing:
         is_known = recorded is not None and recorded["fingerprint"] == wanted["fingerprint"]
         told = " (made before: `dvc pull` may have it)" if is_known else ""

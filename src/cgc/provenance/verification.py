@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cgc.config import Config
 from cgc.errors import UserError
-from cgc.paths import RESULTS, reference_dir
+from cgc.paths import RESULTS, provenance_folder, reference_dir
 from cgc.provenance import (
     Artefact,
     artefact,
@@ -85,7 +85,7 @@ def _artefact_with(path: Path) -> Artefact:
             f"{path} is of a reference, which has no weights to verify: `cgc compare PRESET` "
             "compares its files with their recorded hashes"
         )
-    for provenance in sorted(path.parent.glob("*provenance.json")):
+    for provenance in sorted(provenance_folder(path).glob("*provenance.json")):
         recorded = read_provenance(provenance) if provenance.parent != RESULTS else None
         if recorded and (path == provenance or path.name in recorded["files"]):
             return artefact(recorded["stage"], recorded["key"], recorded["preset"])
@@ -117,10 +117,14 @@ def _artefact(made: Artefact) -> list[str]:
     recorded = read_provenance(made.provenance)
     if recorded is None:
         return [f"{made.provenance} is missing"]
-    files = {made.folder / name: known for name, known in recorded["files"].items()}
+    files = {made.path(name): known for name, known in recorded["files"].items()}
     told = _other_files(files, made.provenance)
     if fingerprint(recorded) != recorded["fingerprint"]:
         told.append(f"{made.provenance} was edited: its fingerprint is not that of its recipe")
+    if made.stage == "prepare_data" and not told:
+        from cgc.data.stamps import changed_files  # PyArrow, which no other command waits for
+
+        told += changed_files(made.folder)
     return told + [f"{made} was {reason}" for reason in other_inputs(recorded)]
 
 

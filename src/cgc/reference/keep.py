@@ -91,13 +91,13 @@ def _contents(config: Config, reference: Config) -> dict[Path, bytes]:
         contents[target.provenance] = json_text(record).encode()
         names = made.files if made.stage in RESULTS else UPSTREAM.get(made.stage, ())
         for name in names:
-            if (made.folder / name).exists():  # of what is upstream, a clone may have less
-                contents[target.folder / name] = _content(made, name)
+            if made.path(name).exists():  # of what is upstream, a clone may have less
+                contents[target.path(name)] = _content(made, name)
     return contents
 
 
 def _content(made: Artefact, name: str) -> bytes:
-    path = made.folder / name
+    path = made.path(name)
     _check_size(path)
     if file_hash(path) != recorded(made)["files"][name]:
         raise UserError(

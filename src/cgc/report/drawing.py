@@ -12,13 +12,15 @@ from matplotlib.ticker import MaxNLocator
 
 from cgc.config import Config
 from cgc.errors import UserError
+from cgc.report.cells import NOT_RUN
 from cgc.report.figures import FIGURES
+from cgc.report.names import setting_name
 from cgc.report.published import preset_sentences
-from cgc.report.style import CAPTION_POINTS
-from cgc.report.table_files import NOT_RUN
+from cgc.report.scores import chance_percent
+from cgc.report.style import CAPTION, CAPTION_POINTS
 
 MOST_NAME_LETTERS = 20
-GRID_COLOUR = "#e6e6e6"
+GRID_COLOUR, CHANCE_COLOUR = "#e6e6e6", "#5a5a5a"
 _LETTER = 0.57  # mean width of a letter, in font sizes
 _LINE = 1.3  # distance of lines, in font sizes
 # Told apart with any colour vision, and all dark enough for paper.
@@ -43,10 +45,10 @@ def captioned_figure(
         layout: how the axes share the place.
     """
     points = CAPTION_POINTS / 72
-    lines = textwrap.wrap(caption, int(width / points / _LETTER))
+    lines = textwrap.wrap(caption, int(width / points / _LETTER), break_on_hyphens=False)
     figure = Figure(figsize=(width, height + points * _LINE * len(lines)), layout=layout)
     style: dict[str, Any] = {"fontsize": CAPTION_POINTS, "linespacing": _LINE, "parse_math": False}
-    figure.supxlabel("\n".join(lines), x=0.02, ha="left", **style)
+    figure.supxlabel("\n".join(lines), x=0.02, ha="left", gid=CAPTION, **style)
     return figure
 
 
@@ -67,11 +69,6 @@ def series_style(index: int) -> dict[str, Any]:
 def variant_style(variant: str, config: Config) -> dict[str, Any]:
     """Return the style of a variant's series, the same in all figures of a preset."""
     return series_style(list(config.variants).index(variant))
-
-
-def variant_name(variant: str) -> str:
-    """Return a variant's name for a legend."""
-    return variant.replace("_", " ").replace("cgc", "CGC")
 
 
 def short_name(name: str, letters: int = MOST_NAME_LETTERS) -> str:
@@ -100,6 +97,18 @@ def say_not_run(axes: Axes) -> None:
     axes.set(xticks=[], yticks=[])
 
 
+def draw_chance(axes: Axes, config: Config, setting: str) -> None:
+    """Draw the accuracy of guessing across a panel whose vertical axis is accuracy in percent."""
+    chance = chance_percent(config, setting)
+    if chance is not None:
+        axes.axhline(chance, color=CHANCE_COLOUR, linestyle=":", linewidth=0.9, zorder=1)
+        beside: dict[str, Any] = {"xytext": (3, 0), "textcoords": "offset points", "va": "center"}
+        axes.annotate(
+            f"chance\n{chance:g} %", (1, chance), xycoords=axes.get_yaxis_transform(), size=6,
+            color=CHANCE_COLOUR, **beside,
+        )  # fmt: skip
+
+
 def setting_panels(
     config: Config, width: float, row_height: float, caption: str
 ) -> tuple[Figure, dict[str, Axes]]:
@@ -121,7 +130,7 @@ def setting_panels(
             panel.set_axis_off()
             continue
         axes[name] = panel
-        panel.set(title=config.settings[name].title, xlabel="epoch")
+        panel.set(title=setting_name(config, name), xlabel="epoch")
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         panel.grid(color=GRID_COLOUR, linewidth=0.5)
         panel.spines[["top", "right"]].set_visible(False)

@@ -1,12 +1,11 @@
-"""The supplement's questions, answered by reference results: `docs/results.md` and a notebook.
+"""The supplement's questions, answered by reference results.
 
 Every number, and every word that depends on one, is computed from the files below
 `results/reference`. A question without runs is answered `not run`.
 """
 
-import textwrap
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -15,18 +14,16 @@ from cgc.config import Config
 from cgc.files import read_json
 from cgc.paths import reference_dir
 from cgc.provenance import artefact
-from cgc.reference.kept import Reference, read_reference, references
-from cgc.report.accuracy_tables import ABLATION, VIDEO
-from cgc.report.drawing import variant_name
-from cgc.report.gate_controls_figure import compared_rows
-from cgc.report.layer_tables import gates_table, layers_of
+from cgc.reference.kept import read_reference, references
+from cgc.report.cells import NOT_RUN
+from cgc.report.claims.share_meaning import meaning_of_share
+from cgc.report.figures.gate_controls import compared_rows
+from cgc.report.names import ABLATION, VIDEO, variant_name
 from cgc.report.paired import paired_difference
 from cgc.report.scores import frame_of, run_metrics, summary, valid_artefact
-from cgc.report.share_meaning import meaning_of_share
-from cgc.report.table_files import NO_VALUE, NOT_RUN
+from cgc.report.tables.gates import gates_table, layers_of
 
 SECONDS_PER_HOUR = 3600
-LINE = 120  # letters
 # What of the layer each variant of the ablation goes without, and what it has in its place.
 PARTS = {
     "gates_from_ones": ("zero initialization", "last norms of the gates start at one"),
@@ -86,15 +83,18 @@ class Evidence:
             UserError: a reference is damaged.
         """
         presets = sorted(references(), key=lambda preset: (preset == "tiny", preset))
-        found = [read_reference(preset) for preset in presets]
-        configs = [reference.config for reference in found]
+        return cls.of([read_reference(preset).config for preset in presets])
+
+    @classmethod
+    def of(cls, configs: Sequence[Config]) -> "Evidence":
+        """Answer the questions from the valid results of some presets."""
         return cls(
             _clusters(configs),
             _layers(configs),
             _accuracy(configs),
             _parts(configs),
             _video(configs),
-            _runs(found),
+            _runs(configs),
         )
 
 
@@ -213,10 +213,9 @@ def _video(configs: Sequence[Config]) -> Section:
     )
 
 
-def _runs(references: Sequence[Reference]) -> Section:
+def _runs(configs: Sequence[Config]) -> Section:
     rows = []
-    for reference in references:
-        config = reference.config
+    for config in configs:
         trained = [run for run in config.all_runs() if run_metrics(config, run)]
         about = [_about_run(config, str(run)) for run in trained]
         rows.append(
@@ -249,9 +248,9 @@ def _compared(config: Config, setting: str, variant: str, baseline: str) -> dict
     return {
         "preset": config.preset,
         "setting": setting,
-        "variant": variant_name(variant),
+        "variant": variant_name(config, variant),
         "top1_percent": ours["top1_percent_mean"],
-        "baseline": variant_name(baseline),
+        "baseline": variant_name(config, baseline),
         "baseline_top1_percent": theirs["top1_percent_mean"],
         "difference": difference.mean,
         "low": difference.low,
@@ -271,7 +270,7 @@ def _difference_in_words(row: dict[str, Any]) -> str:
 
 
 def _about_run(config: Config, run: str) -> dict[str, Any]:
-    path = artefact("train_model", run, config.label).folder / "run.json"
+    path = artefact("train_model", run, config.label).path("run.json")
     return read_json(path, made_by="train_model")
 
 
@@ -297,55 +296,3 @@ def _name(config: Config) -> str:
 
 def _title(config: Config, setting: str) -> str:
     return f"Preset {config.preset}, {setting}"
-
-
-def markdown_page(evidence: Evidence, link: Callable[[str], str]) -> str:
-    """Return `docs/results.md`.
-
-    Args:
-        evidence: to show.
-        link: turns a path from the repository's root into one from the page.
-    """
-    about = (
-        "What runs of this artifact say about the supplement's questions. Every number comes from "
-        "a run that was finished; settings, seed, commit, device and seconds of each are in "
-        f"[results/reference]({link('results/reference')}). This page is written from those files "
-        "by `uv run tools/write_results.py`. Intervals hold 95 %: over seeds they are for other "
-        "trainings (Student's t over pairs of the same seed), over images for other images only."
-    )
-    lines = ["# Results", "", _wrapped(about)]
-    for section in (getattr(evidence, each.name) for each in fields(evidence)):
-        lines += ["", f"## {section.question}", "", *_blocks(section, link)]
-    return "\n".join(lines) + "\n"
-
-
-def _blocks(section: Section, link: Callable[[str], str]) -> Iterator[str]:
-    """Yield the lines of a section's body."""
-    if section.table is None:
-        yield f"{NOT_RUN.capitalize()}."
-        return
-    for runs, answer in section.answers.items():
-        yield from (_wrapped(f"**{runs}.** {answer}"), "")
-    yield from (table_markdown(section.table), "")
-    for path, alt_text in section.figures.items():
-        yield from (f"![{alt_text}]({link(path)})", "")
-    yield _wrapped(f"*Limits.* {section.limits}")
-
-
-def _wrapped(paragraph: str) -> str:
-    return textwrap.fill(paragraph, LINE, break_long_words=False, break_on_hyphens=False)
-
-
-def table_markdown(frame: pd.DataFrame) -> str:
-    """Return a table as Markdown, numbers rounded as their uncertainty allows."""
-    return frame.map(_cell).rename(columns=_header).to_markdown(index=False, disable_numparse=True)
-
-
-def _cell(value: Any) -> str:
-    if value is None or value != value:
-        return NO_VALUE
-    return f"{value:.2f}" if isinstance(value, float) else str(value)
-
-
-def _header(name: str) -> str:
-    return name.replace("_percent", " (%)").replace("_", " ").replace("top1", "top-1")

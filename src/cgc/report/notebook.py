@@ -19,9 +19,9 @@ from cgc.errors import UserError
 from cgc.paths import RESULTS
 from cgc.provenance import read_publication
 from cgc.provenance.publication import origin
+from cgc.report.cells import displayed
 from cgc.report.figures import FIGURES
 from cgc.report.style import FigureMetadata, print_style, save_figure
-from cgc.report.table_files import displayed
 
 SCREEN_DPI = 200
 SCREEN_SCALE = 140  # pixels for an inch of paper

@@ -5,16 +5,16 @@ difference of a pair varies less than the runs do.
 """
 
 from dataclasses import dataclass
-from math import sqrt
+from math import hypot, sqrt
 from statistics import fmean, stdev
 from typing import Any, Literal
 
-from scipy.special import ndtri, stdtrit
+from scipy.special import stdtrit
 
 from cgc.config import Config
+from cgc.report.rounding import LEVEL, interval_over_images
 from cgc.report.scores import run_metrics
 
-LEVEL = 0.95
 SCORE = "top1_percent"
 
 
@@ -84,12 +84,7 @@ def interval_of_mean(values: list[float]) -> float:
 
 
 def _interval_over_images(*metrics: dict[str, Any]) -> float:
-    shares = [each[SCORE] / 100 for each in metrics]
-    variances = [
-        share * (1 - share) / each["num_images"]
-        for share, each in zip(shares, metrics, strict=True)
-    ]
-    return float(100 * ndtri((1 + LEVEL) / 2) * sqrt(sum(variances)))
+    return hypot(*(interval_over_images(each[SCORE], each["num_images"]) for each in metrics))
 
 
 def _by_seed(config: Config, setting: str, variant: str) -> dict[int, dict[str, Any]]:

@@ -5,6 +5,7 @@ A run counts only while its artefact is there and would be made the same way tod
 cell says `not run`, as one without a file does. What a reference holds is valid as it is.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from statistics import fmean, stdev
 from typing import Any
@@ -12,10 +13,11 @@ from typing import Any
 import pandas as pd
 
 from cgc.config import Config, Run
+from cgc.data.prepared import read_description
 from cgc.errors import UserError
 from cgc.files import read_json
 from cgc.provenance import Artefact, artefact, why_stale
-from cgc.report.table_files import NOT_RUN
+from cgc.report.cells import NOT_RUN
 
 COUNTS = ("num_images", "num_parameters", "num_macs")
 
@@ -86,9 +88,34 @@ def _statistics(measured: list[dict[str, Any]], scores: Sequence[str]) -> dict[s
     return columns
 
 
+def chance_percent(config: Config, setting: str) -> float | None:
+    """Return the accuracy of guessing, in percent; None where the data set's classes are unknown.
+
+    Validation sets with equally many images of each class are assumed.
+    """
+    folder = artefact("prepare_data", config.settings[setting].dataset, config.label).folder
+    if not (folder / "dataset.json").exists():
+        return None
+    return 100 / len(read_description(folder)["classes"])
+
+
+def images_and_seeds(config: Config, setting: str) -> str:
+    """Say how many images or clips, and how many trainings, the accuracies of a setting are of."""
+    runs = [run for run in config.all_runs() if run.setting == setting]
+    measured = {run: metrics for run in runs if (metrics := run_metrics(config, run))}
+    if not measured:
+        return NOT_RUN
+    images = sorted({metrics["num_images"] for metrics in measured.values()})
+    trainings = Counter(run.variant for run in measured).values()
+    seeds = " to ".join(map(str, sorted({min(trainings), max(trainings)})))
+    plural = "" if seeds == "1" else "s"
+    seen = "clips" if config.settings[setting].clips else "images"
+    return f"{' or '.join(f'{n:,}' for n in images)} {seen}, {seeds} seed{plural} each"
+
+
 def trained_on(config: Config, run: str) -> str:
     """Return the device that a run was trained on."""
-    path = artefact("train_model", run, config.label).folder / "run.json"
+    path = artefact("train_model", run, config.label).path("run.json")
     if not path.exists():  # only the metrics were kept
         return "not recorded"
     return read_json(path, made_by="train_model")["device"]

@@ -25,21 +25,23 @@ PAGE_WIDTH_INCHES = 7.0
 PNG_DPI = 300
 NEUTRAL_COLOUR = "#d0d0d0"  # where there is nothing to show
 CAPTION_POINTS = 6.0
+CAPTION = "caption"  # identifies the caption among the texts of a figure
 
-# Orange below zero, blue above: told apart with any colour vision. In greyscale the negative end is
-# the darker one by far.
+# Orange below zero, blue above: told apart with any colour vision. Equal magnitudes have the same
+# lightness (CIE L*), so that neither side looks larger than it is; values or dots tell the signs
+# apart in grey.
 DIVERGING_COLOURS = LinearSegmentedColormap.from_list(
     "cgc_diverging",
     [
-        "#3d1400",
-        "#7f2f04",
-        "#cc6a14",
-        "#f2b878",
-        "#f8f6f3",
-        "#b5d3e7",
-        "#7db1d5",
-        "#5b9dcb",
-        "#3f88bd",
+        "#7c3603",
+        "#c16212",
+        "#df9148",
+        "#efc69c",
+        "#f7f7f7",
+        "#b0d2e8",
+        "#6fa9d5",
+        "#3a80be",
+        "#134b86",
     ],
 ).with_extremes(bad=NEUTRAL_COLOUR)
 
@@ -126,13 +128,22 @@ def save_figure(figure: Figure, path: str | Path, metadata: FigureMetadata) -> l
         The two files.
     """
     path = Path(path)
-    entries = {".pdf": metadata.as_pdf(), ".png": metadata.as_png()}
-    files = [path.with_name(path.name + suffix) for suffix in entries]
     _settle_layout(figure)
+    entries = {".pdf": metadata.as_pdf(), ".png": metadata.as_png() | _caption(figure)}
+    files = [path.with_name(path.name + suffix) for suffix in entries]
     for file, entry in zip(files, entries.values(), strict=True):
         with whole_file(file) as temporary, print_style():
             figure.savefig(temporary, metadata=entry)
     return files
+
+
+def _caption(figure: Figure) -> dict[str, str]:
+    """Return a figure's caption, and the part of its height that is above it, for a PNG."""
+    for text in figure.texts:
+        if text.get_gid() == CAPTION:
+            above = 1 - text.get_window_extent().y1 / figure.bbox.height
+            return {"Description": " ".join(text.get_text().split()), "Above": f"{above:.4f}"}
+    return {}
 
 
 def _settle_layout(figure: Figure) -> None:

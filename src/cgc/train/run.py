@@ -19,9 +19,8 @@ from torch import nn
 from cgc import paths
 from cgc.config import Clips, Evaluate, Execution, Train, Variant
 from cgc.data.batches import clips_of, train_batches, validation_batches
-from cgc.data.clip_loading import count_short_clips
-from cgc.data.clip_table import ClipTable
 from cgc.data.prepared import read_description
+from cgc.data.table import ClipTable
 from cgc.devices import take_devices
 from cgc.errors import UserError
 from cgc.files import whole_file, write_json
@@ -118,7 +117,7 @@ def train_run(
             compiled=execution.compile,
         )
         if clips:
-            short = count_short_clips(ClipTable(data / "train.arrow"), clips.frames)
+            short = ClipTable(data / "train.arrow").count_shorter(clips.frames)
             fabric.print(
                 f"{short} clips are shorter than {clips.frames} frames; frames are repeated"
             )

@@ -7,8 +7,9 @@ all of them in `snapshots.safetensors`, whose tensors are called `epoch/name`.
 from collections.abc import Iterable
 from pathlib import Path
 
-from torch import nn
+from torch import Tensor, nn
 
+from cgc.errors import UserError
 from cgc.models.weights import (
     Architecture,
     load_state,
@@ -19,7 +20,7 @@ from cgc.models.weights import (
 
 def save_snapshot(folder: Path, model: nn.Module, epoch: int) -> None:
     """Write the network's state after `epoch`, counted from 1."""
-    write_safetensors(_file(folder, epoch), model.state_dict())
+    write_safetensors(snapshot_path(folder, epoch), model.state_dict())
 
 
 def join_snapshots(folder: Path, epochs: Iterable[int], path: Path) -> None:
@@ -28,14 +29,13 @@ def join_snapshots(folder: Path, epochs: Iterable[int], path: Path) -> None:
     Raises:
         UserError: one is missing or corrupt.
     """
-    tensors = {
-        f"{epoch}/{name}": tensor
-        for epoch in epochs
-        for name, tensor in read_safetensors(_file(folder, epoch), made_by="training")[0].items()
-    }
+    tensors: dict[str, Tensor] = {}
+    for epoch in epochs:
+        state, _ = read_safetensors(snapshot_path(folder, epoch), made_by="training")
+        tensors |= {f"{epoch}/{name}": tensor for name, tensor in state.items()}
     write_safetensors(path, tensors)
     for epoch in epochs:
-        _file(folder, epoch).unlink()
+        snapshot_path(folder, epoch).unlink()
 
 
 def load_snapshots(path: Path, architecture: Architecture) -> dict[int, nn.Module]:
@@ -46,7 +46,14 @@ def load_snapshots(path: Path, architecture: Architecture) -> dict[int, nn.Modul
     """
     tensors, _ = read_safetensors(path, made_by="train_model")
     networks = {}
-    for epoch in sorted({int(name.split("/", 1)[0]) for name in tensors}):
+    try:
+        epochs = sorted({int(name.split("/", 1)[0]) for name in tensors})
+    except ValueError as error:
+        raise UserError(
+            f"{path} does not hold snapshots of a training ({error}): delete it and run "
+            "train_model again"
+        ) from error
+    for epoch in epochs:
         prefix = f"{epoch}/"
         state = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
         networks[epoch] = architecture.build().eval()
@@ -54,5 +61,6 @@ def load_snapshots(path: Path, architecture: Architecture) -> dict[int, nn.Modul
     return networks
 
 
-def _file(folder: Path, epoch: int) -> Path:
+def snapshot_path(folder: Path, epoch: int) -> Path:
+    """Return where the snapshot after `epoch` lies while its run trains."""
     return folder / f"epoch{epoch}.safetensors"

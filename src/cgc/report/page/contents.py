@@ -6,7 +6,7 @@ Nothing is computed anew here, so that the report cannot say anything else than 
 import base64
 import csv
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,8 @@ from cgc.errors import UserError
 from cgc.paths import RESULTS
 from cgc.provenance import file_hash
 from cgc.provenance.publication import config_hash, read_record
+from cgc.report.cells import displayed, header, holds_numbers
 from cgc.report.figures import FIGURES
-from cgc.report.table_files import displayed, header, holds_numbers
 from cgc.report.tables import TABLES
 
 LARGEST_WIDTH = 1400  # pixels: two for each that a wide screen shows
@@ -72,6 +72,7 @@ class ReportTable:
         caption: what it shows.
         cells: rounded, with headers in words.
         numeric: the columns that hold numbers.
+        labels: how many columns lead, which say what a row is of.
         source: the file that it is.
     """
 
@@ -80,6 +81,7 @@ class ReportTable:
     caption: str
     cells: pd.DataFrame
     numeric: frozenset[str]
+    labels: int
     source: PublishedFile | None = None
 
 
@@ -113,17 +115,21 @@ def read_figure(name: str, config: Config) -> ReportFigure:
         UserError: see `published_file`.
     """
     source, info = published_file(name, ".png", config), FIGURES[name]
+    with Image.open(source.path) as file:
+        caption = file.info.get("Description", info.caption)
     image, size = embedded_image(source.path)
-    return ReportFigure(name, info.title, info.caption, info.alt_text, image, size, source)
+    return ReportFigure(name, info.title, caption, info.alt_text, image, size, source)
 
 
 def embedded_image(path: Path) -> tuple[str, tuple[int, int]]:
     """Return a picture as a data URI, on white and not too wide, with its width and height.
 
-    WebP keeps lines as sharp as PNG does, and a matrix of 1,000 classes below 2 MB.
+    Its caption, which the page has as text, is cut off. WebP keeps lines as sharp as PNG does, and
+    a matrix of 1,000 classes below 2 MB.
     """
     with Image.open(path) as file:
-        opened = file.convert("RGBA")
+        height = round(file.height * float(file.info.get("Above", 1)))
+        opened = file.convert("RGBA").crop((0, 0, file.width, height))
     picture = Image.new("RGBA", opened.size, "white")
     picture.alpha_composite(opened)
     picture.thumbnail((LARGEST_WIDTH, 2 * LARGEST_WIDTH), Image.Resampling.LANCZOS)
@@ -138,17 +144,20 @@ def read_report_table(name: str, config: Config) -> ReportTable:
     Raises:
         UserError: see `published_file`.
     """
-    source = published_file(name, ".csv", config)
+    source, table = published_file(name, ".csv", config), TABLES[name]
     title = header(name.removeprefix("table_"))
-    return report_table(name, title, TABLES[name].caption, read_csv(source.path), source)
+    shown = report_table(name, title, table.caption, read_csv(source.path), table.layout.labels)
+    if name == "claims":  # the page chooses by itself
+        return replace(shown, source=source)
+    return replace(shown, cells=shown.cells[table.layout.headers], source=source)
 
 
 def report_table(
-    name: str, title: str, caption: str, frame: pd.DataFrame, source: PublishedFile | None = None
+    name: str, title: str, caption: str, frame: pd.DataFrame, labels: int = 1
 ) -> ReportTable:
-    """Return a frame as a table of the report."""
+    """Return a frame as a table of the report; its first columns, `labels`, lead each row."""
     numeric = frozenset(header(str(column)) for column in frame if holds_numbers(frame[column]))
-    return ReportTable(name, title, caption, displayed(frame), numeric, source)
+    return ReportTable(name, title, caption, displayed(frame), numeric, labels)
 
 
 def read_csv(path: Path) -> pd.DataFrame:

@@ -1,0 +1,65 @@
+"""`docs/results.md`: the answers of `cgc.report.evidence` as a page."""
+
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from typing import Any
+
+import pandas as pd
+
+from cgc.report.cells import NO_VALUE, NOT_RUN
+from cgc.report.evidence import Evidence, Section
+
+LINE = 120  # letters
+
+
+def markdown_page(evidence: Evidence, link: Callable[[str], str]) -> str:
+    """Return `docs/results.md`.
+
+    Args:
+        evidence: to show.
+        link: turns a path from the repository's root into one from the page.
+    """
+    about = (
+        "What runs of this artifact say about the supplement's questions. Every number comes from "
+        "a run that was finished; settings, seed, commit, device and seconds of each are in "
+        f"[results/reference]({link('results/reference')}). This page is written from those files "
+        "by `uv run tools/write_results.py`. Intervals hold 95 %: over seeds they are for other "
+        "trainings (Student's t over pairs of the same seed), over images for other images only."
+    )
+    lines = ["# Results", "", _wrapped(about)]
+    for section in (getattr(evidence, each.name) for each in fields(evidence)):
+        lines += ["", f"## {section.question}", "", *_blocks(section, link)]
+    return "\n".join(lines) + "\n"
+
+
+def _blocks(section: Section, link: Callable[[str], str]) -> Iterator[str]:
+    """Yield the lines of a section's body."""
+    if section.table is None:
+        yield f"{NOT_RUN.capitalize()}."
+        return
+    for runs, answer in section.answers.items():
+        yield from (_wrapped(f"**{runs}.** {answer}"), "")
+    yield from (table_markdown(section.table), "")
+    for path, alt_text in section.figures.items():
+        yield from (f"![{alt_text}]({link(path)})", "")
+    yield _wrapped(f"*Limits.* {section.limits}")
+
+
+def _wrapped(paragraph: str) -> str:
+    return textwrap.fill(paragraph, LINE, break_long_words=False, break_on_hyphens=False)
+
+
+def table_markdown(frame: pd.DataFrame) -> str:
+    """Return a table as Markdown, numbers rounded as their uncertainty allows."""
+    return frame.map(_cell).rename(columns=_header).to_markdown(index=False, disable_numparse=True)
+
+
+def _cell(value: Any) -> str:
+    if value is None or value != value:
+        return NO_VALUE
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
+def _header(name: str) -> str:
+    return name.replace("_percent", " (%)").replace("_", " ").replace("top1", "top-1")

@@ -1,0 +1,125 @@
+"""Every run of a preset, and the environments that trained them, as the report lists them."""
+
+from typing import Any
+
+import pandas as pd
+
+from cgc.config import Config, Run
+from cgc.files import read_json
+from cgc.provenance import artefact, file_hash, read_provenance
+from cgc.provenance.job import environment
+from cgc.report.cells import NOT_RUN
+from cgc.report.scores import frame_of, run_metrics, valid_artefact
+
+NOT_RECORDED = "not recorded"
+MEASURED = (
+    "origin",
+    "top1_percent",
+    "num_images",
+    "epochs",
+    "time",
+    "device",
+    "commit",
+    "checkpoint",
+)
+SHIPPED = ("run.json", "history.csv")
+
+
+def list_runs(config: Config) -> pd.DataFrame:
+    """Return every run of the preset, a row each.
+
+    A run is `trained here`, `shipped` (its records are those of the reference) or `not run`, as it
+    also is when what there is of it was made by other settings or other code. One that was not
+    evaluated has no accuracy.
+    """
+    return frame_of([_run_row(config, run) for run in config.all_runs()])
+
+
+def _run_row(config: Config, run: Run) -> dict[str, Any]:
+    title = config.settings[run.setting].title
+    row: dict[str, Any] = {"setting": title, "variant": run.variant, "seed": run.seed}
+    weights = _weights_hash(config, run)
+    if weights is None:
+        return row | dict.fromkeys(MEASURED, NOT_RUN)
+    metrics = run_metrics(config, run) or {}
+    row["origin"] = "shipped" if is_shipped(config, run) else "trained here"
+    row |= {score: metrics.get(score, NOT_RUN) for score in ("top1_percent", "num_images")}
+    return row | _training(config, run) | {"checkpoint": weights[:12]}
+
+
+def is_shipped(config: Config, run: Run) -> bool:
+    """Tell whether the records of a training are those of the preset's reference, byte by byte."""
+    ours, theirs = (
+        [artefact("train_model", str(run), label).path(name) for name in SHIPPED]
+        for label in (config.label, config.as_reference().label)
+    )
+    return all(
+        mine.exists() and other.exists() and file_hash(mine) == file_hash(other)
+        for mine, other in zip(ours, theirs, strict=True)
+    )
+
+
+def _weights_hash(config: Config, run: Run) -> str | None:
+    """Return the sha256 of the weights that a run's valid numbers are of; None without any.
+
+    A clone has evaluations without their checkpoints, which only the records know.
+    """
+    trained = artefact("train_model", str(run), config.label)
+    evaluated = valid_artefact("evaluate_model", str(run), config)
+    if evaluated:
+        files = (read_provenance(evaluated.provenance) or {})["inputs"][str(trained)]
+    elif valid_artefact("train_model", str(run), config):
+        files = (read_provenance(trained.provenance) or {})["files"]
+    else:
+        return None
+    return files["model.safetensors"]
+
+
+def _training(config: Config, run: Run) -> dict[str, Any]:
+    about = _run_record(config, run)
+    if about is None:  # only the metrics were kept
+        return dict.fromkeys(("epochs", "time", "device", "commit"), NOT_RECORDED)
+    return {
+        "epochs": about["train"]["epochs"],
+        "time": describe_seconds(about["duration_seconds"]),
+        "device": about["device"],
+        "commit": about["commit"] or "unknown",
+    }
+
+
+def _run_record(config: Config, run: Run) -> dict[str, Any] | None:
+    path = artefact("train_model", str(run), config.label).path("run.json")
+    return read_json(path, made_by="train_model") if path.exists() else None
+
+
+def describe_seconds(seconds: float) -> str:
+    """Return a duration as it is read: 48 s, 3.2 min, 5.1 h."""
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def list_environments(config: Config) -> pd.DataFrame:
+    """Return what trained the runs that are shown, and what made the report, a row for each kind.
+
+    The columns say how many runs, which machine and device, and which versions.
+    """
+    shown = [run for run in config.all_runs() if _weights_hash(config, run)]
+    rows = [_environment_row(about) for run in shown if (about := _run_record(config, run))]
+    kinds = [row for i, row in enumerate(rows) if row not in rows[:i]]
+    trained = [{"what": f"training, {rows.count(kind)} runs"} | kind for kind in kinds]
+    return frame_of([*trained, {"what": "this report"} | _environment_row(environment())])
+
+
+def _environment_row(about: dict[str, Any]) -> dict[str, Any]:
+    execution = about.get("execution", {})  # the report itself has none
+    return {
+        "system": about["system"],
+        "device": about.get("device"),
+        "processes": about.get("processes"),
+        "threads": execution.get("threads"),
+        "precision": execution.get("precision"),
+        "python": about["python"],
+        **about["versions"],
+    }

@@ -1,0 +1,59 @@
+"""One tidy frame as three files: CSV for machines, Markdown and LaTeX for readers.
+
+The CSV has plain numbers in full precision under names with units (`top1_percent_mean`), `not run`
+where there is no run, and `n/a` (which pandas reads as NaN) where a cell cannot have a value. The
+other two round, write headers in words, and begin with the caption.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from cgc.files import whole_file
+from cgc.report.cells import displayed, holds_numbers
+from cgc.report.tables.latex import Layout, latex_table
+
+
+def write_table(
+    frame: pd.DataFrame, stem: Path, *, caption: str, origin: str = "", layout: Layout | None = None
+) -> list[Path]:
+    """Write a table as CSV, Markdown and LaTeX.
+
+    Args:
+        frame: one row per line, one column per name; a missing value is a cell without a meaning,
+            a cell without a run holds `NOT_RUN`.
+        stem: the files without their suffix.
+        caption: what the table shows, and of which preset.
+        origin: commit, date and hashes behind it, which LaTeX has in a comment.
+        layout: what LaTeX shows; all columns over the whole width when None.
+
+    Returns:
+        the three files.
+    """
+    caption, whole = (" ".join(text.split()) for text in (caption, f"{caption} {origin}"))
+    shown = displayed(frame)
+    numeric = [holds_numbers(frame[column]) for column in frame]
+    layout = layout or Layout(" ".join(map(str, frame)), wide=True)
+    latex = latex_table(shown, numeric, name=stem.name, caption=caption, layout=layout)
+    contents = {
+        ".csv": frame.to_csv(index=False, na_rep="n/a", lineterminator="\n"),
+        ".md": f"*{_escape_markdown(whole)}*\n\n{_markdown(shown, numeric)}\n",
+        ".tex": f"% {origin or whole} Needs \\usepackage{{booktabs,tabularx}}.\n{latex}",
+    }
+    files = [stem.with_name(stem.name + suffix) for suffix in contents]
+    for file, content in zip(files, contents.values(), strict=True):
+        with whole_file(file) as temporary:
+            temporary.write_text(content, encoding="utf-8")
+    return files
+
+
+def _markdown(shown: pd.DataFrame, numeric: list[bool]) -> str:
+    escaped = shown.map(_escape_markdown)
+    align = ["right" if is_numeric else "left" for is_numeric in numeric]
+    return escaped.to_markdown(index=False, disable_numparse=True, colalign=align)
+
+
+def _escape_markdown(text: str) -> str:
+    for sign in "\\|*_":
+        text = text.replace(sign, f"\\{sign}")
+    return text
