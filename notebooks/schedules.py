@@ -15,7 +15,7 @@
 #
 # The schedules of A.2: steps for ImageNet's default setting and CIFAR-10, warm-up and a cosine
 # for the advanced setting. The curves are not drawn from formulas: they are what the optimiser of
-# `cgc.train.recipe` has in its parameter groups when it is driven as training drives it.
+# `cgc.train.optim` has in its parameter groups when it is driven as training drives it.
 
 # %%
 from cgc.report.figures.schedules import schedules_figure

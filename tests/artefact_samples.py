@@ -36,11 +36,11 @@ def work_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def make(config: Config, stage: str, key: str = RUN, content: bytes = b"content") -> Artefact:
     """Make an artefact whose files all have the same content."""
     this = job.start(write_spec(config, stage, key, []), stage)
-    for name in this.made.files:
+    for name in this.artefact.files:
         this.output(name).parent.mkdir(parents=True, exist_ok=True)
         this.output(name).write_bytes(content)
     this.finish()
-    return this.made
+    return this.artefact
 
 
 def make_chain(config: Config) -> dict[str, Artefact]:

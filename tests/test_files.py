@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from cgc.errors import UserError
-from cgc.files import read_json, remove_unfinished, whole_file, write_json
+from cgc.files import atomic_write, read_json, remove_unfinished, write_json
 
 
 def test_failure_leaves_the_old_file_and_nothing_else(tmp_path):
     (tmp_path / "a.txt").write_text("old")
 
     def fail_halfway():
-        with whole_file(tmp_path / "a.txt") as temporary:
+        with atomic_write(tmp_path / "a.txt") as temporary:
             temporary.write_text("half")
             raise RuntimeError("stop")
 
@@ -53,7 +53,7 @@ def test_file_has_the_mode_that_umask_gives_whoever_writes_it(tmp_path, umask):
 
     before = os.umask(umask)
     try:
-        with whole_file(tmp_path / "a.bin") as temporary:
+        with atomic_write(tmp_path / "a.bin") as temporary:
             write_privately(temporary)
     finally:
         os.umask(before)

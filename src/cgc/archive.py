@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from cgc import __version__, provenance
 from cgc.config import Config
 from cgc.errors import UserError
-from cgc.files import json_text, whole_file
+from cgc.files import atomic_write, json_text
 from cgc.paths import RESULTS
 from cgc.provenance.job import git_commit
 from cgc.provenance.manifest import MANIFEST
@@ -154,7 +154,7 @@ class _Entry(NamedTuple):
 def _write(path: Path, entries: Iterable[_Entry], seconds: int) -> None:
     try:
         with (
-            whole_file(path) as temporary,
+            atomic_write(path) as temporary,
             temporary.open("wb") as file,
             gzip.GzipFile("", "wb", fileobj=file, mtime=seconds) as packed,
             tarfile.open(fileobj=packed, mode="w") as tar,

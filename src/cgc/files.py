@@ -13,7 +13,7 @@ from cgc.errors import UserError
 
 
 @contextmanager
-def whole_file(path: str | Path) -> Iterator[Path]:
+def atomic_write(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path that becomes `path` on success and vanishes on failure.
 
     The temporary name keeps the suffix of `path`, since writers choose their format by it.
@@ -41,7 +41,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
 
 
 def remove_unfinished(path: Path) -> None:
-    """Delete what a kill left of `whole_file(path)`; call it where nobody else writes `path`."""
+    """Delete what a kill left of `atomic_write(path)`; call it where nobody else writes `path`."""
     name = re.compile(rf"\.{re.escape(path.stem)}\.[0-9a-f]{{8}}{re.escape(path.suffix)}")
     for temporary in path.parent.glob(f".{path.stem}.*{path.suffix}"):
         if name.fullmatch(temporary.name):
@@ -50,7 +50,7 @@ def remove_unfinished(path: Path) -> None:
 
 def write_json(path: str | Path, content: Any) -> None:
     """Write `content` as `json_text`."""
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(json_text(content), encoding="utf-8")
 
 

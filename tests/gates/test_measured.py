@@ -6,13 +6,13 @@ from gate_samples import make_record
 from safetensors.torch import load_file, save_file
 
 from cgc.errors import UserError
-from cgc.gates.measured import MeasuredGates, load_measured, save_measured
+from cgc.gates.measured import ClassDistances, load_measured, save_measured
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "gate_distances.safetensors"
-    save_measured(path, MeasuredGates("conv", ("a", "b"), make_record((4, 3)).distances()))
+    save_measured(path, ClassDistances("conv", ("a", "b"), make_record((4, 3)).distances()))
     return path
 
 

@@ -9,7 +9,7 @@ from fake_runs import control, layer_share, make, make_controls, make_metrics, m
 
 from cgc.config import Config
 from cgc.gates import GateDistances
-from cgc.gates.measured import MeasuredGates, save_measured
+from cgc.gates.measured import ClassDistances, save_measured
 from cgc.provenance import artefact
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,7 +47,7 @@ def _distances() -> bytes:
     one_M = torch.ones(3, dtype=torch.float64)
     distances = GateDistances(inter_MM, one_M, torch.full((3,), 5), one_M.square())
     path = Path("distances.safetensors")
-    save_measured(path, MeasuredGates("last", ("a", "b", "c"), distances))
+    save_measured(path, ClassDistances("last", ("a", "b", "c"), distances))
     content = path.read_bytes()
     path.unlink()
     return content

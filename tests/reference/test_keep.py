@@ -194,9 +194,9 @@ def test_figures_without_their_runs_are_left_out(
         ("reference.json", False),
         ("fig1_gate_matrix.pdf", False),
         ("data/digits/dataset.json", False),
-        (f"runs/{RUN}/metrics.json", False),
-        (f"runs/{RUN}/gate_distances.safetensors", False),
-        (f"runs/{RUN}/model.safetensors", True),
+        (f"metrics/{RUN}/metrics.json", False),
+        (f"gates/{RUN}/gate_distances.safetensors", False),
+        (f"checkpoints/{RUN}/model.safetensors", True),
     ],
 )
 def test_git_takes_a_reference_without_weights(name: str, is_ignored: bool) -> None:

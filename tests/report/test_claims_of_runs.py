@@ -14,7 +14,7 @@ from cgc import provenance
 from cgc.cli import steps
 from cgc.config import Config, load_config
 from cgc.gates import GateDistances
-from cgc.gates.measured import MeasuredGates, save_measured
+from cgc.gates.measured import ClassDistances, save_measured
 from cgc.models.weights import Architecture, save_model
 from cgc.provenance import job
 from cgc.report.claims import check
@@ -35,7 +35,7 @@ def measure(config: Config, *, intra: float = 0.5, layer: str = "a layer") -> No
     distances = GateDistances(inter, intra_M, torch.tensor([4, 2, 1]), intra_M.square())
     artefact = make(config, provenance.artefact("measure_gates", config.gates.run, config.label))
     path = artefact.folder / "gate_distances.safetensors"
-    save_measured(path, MeasuredGates(layer, ("a", "b", "c"), distances))
+    save_measured(path, ClassDistances(layer, ("a", "b", "c"), distances))
 
 
 def make_controls(config: Config, kernels: float = 0.95, **others: float | None) -> None:
@@ -152,8 +152,7 @@ def test_steps_record_and_measure_the_last_layer() -> None:
     trained = job.start(spec(config, "train_model", run), "train_model")
     network = Architecture("cifar_resnet8", 10, "cgc")
     save_model(trained.output("model.safetensors"), network.build(), network)
-    join_snapshots(trained.made.folder, [], trained.output("snapshots.safetensors"))
-    trained.output("history.csv").parent.mkdir(parents=True)
+    join_snapshots(trained.artefact.folder, [], trained.output("snapshots.safetensors"))
     trained.output("history.csv").write_text("epoch\n")
     trained.output("run.json").write_text('{"device": "Test GPU"}')
     trained.finish()

@@ -12,7 +12,7 @@ from cgc import provenance
 from cgc.config import Config, load_config
 from cgc.errors import UserError
 from cgc.gates import GateDistances
-from cgc.gates.measured import MeasuredGates, save_measured
+from cgc.gates.measured import ClassDistances, save_measured
 from cgc.report.figures.gate_matrix_explorer import (
     extreme_pairs,
     gate_explorer_figure,
@@ -36,7 +36,7 @@ def line_of_classes() -> GateDistances:
 def measure(config: Config, distances: GateDistances, names: tuple[str, ...] = NAMES) -> None:
     made = make(config, provenance.artefact("measure_gates", config.gates.run, config.label))
     path = made.folder / "gate_distances.safetensors"
-    save_measured(path, MeasuredGates("last layer", names, distances))
+    save_measured(path, ClassDistances("last layer", names, distances))
 
 
 @pytest.fixture

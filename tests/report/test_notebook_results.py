@@ -11,7 +11,7 @@ from IPython.display import HTML, Image, Markdown
 from cgc import provenance
 from cgc.config import Config, load_config
 from cgc.gates import GateDistances
-from cgc.gates.measured import MeasuredGates, save_measured
+from cgc.gates.measured import ClassDistances, save_measured
 from cgc.provenance import write_publication
 from cgc.report.figures import FIGURES
 from cgc.report.figures.gate_shares import gate_shares_figure
@@ -33,7 +33,7 @@ def make_results(config: Config) -> None:
     inter = torch.tensor([[0, 3, 4], [3, 0, 1], [4, 1, 0]], dtype=torch.float64)
     one_M = torch.ones(3, dtype=torch.float64)
     distances = GateDistances(inter, one_M, torch.full((3,), 2), one_M.square())
-    measured = MeasuredGates("last", ("a", "b", "c"), distances)
+    measured = ClassDistances("last", ("a", "b", "c"), distances)
     save_measured(made.folder / "gate_distances.safetensors", measured)
 
 

@@ -8,6 +8,7 @@ from fake_runs import control, layer_share, make_controls, make_metrics, make_sh
 
 from cgc.config import Config, load_config, load_preset
 from cgc.errors import UserError
+from cgc.provenance import artefact
 from cgc.report.tables import TABLES, table_caption, table_origin, tables_of
 from cgc.report.tables.accuracy import (
     ablation_table,
@@ -78,8 +79,8 @@ def test_stale_number_is_not_shown() -> None:
 
 def test_device_of_metrics_without_their_run_is_not_guessed() -> None:
     config = load_config()
-    made = make_metrics(config, DEFAULT)
-    made.path("run.json").unlink()
+    make_metrics(config, DEFAULT)
+    artefact("train_model", DEFAULT, config.label).path("run.json").unlink()
     assert row_of_cgc(config)["device"] == "not recorded"
 
 

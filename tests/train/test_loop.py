@@ -13,6 +13,7 @@ from filelock import FileLock
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from cgc import signals
 from cgc.config import Evaluate, Execution, Train, Variant
 from cgc.data.batches import validation_batches
 from cgc.data.sources.digits import prepare_digits
@@ -22,7 +23,7 @@ from cgc.files import read_json
 from cgc.layers import ContextGatedConv2d
 from cgc.layers.geometry import store_channels_last
 from cgc.models.weights import load_model, read_safetensors
-from cgc.train import loop, signals
+from cgc.train import loop
 from cgc.train.run import train_run
 from cgc.train.snapshots import load_snapshots
 
@@ -57,8 +58,7 @@ def train(data, tmp_path):
             checkpoint=tmp_path / name / "work" / "checkpoint.safetensors",
             fingerprint="recipe",
             execution=Execution(accelerator="cpu", **execution or {}),
-            weights=tmp_path / name,
-            records=tmp_path / name,
+            output=tmp_path / name,
         )
         return load_file(tmp_path / name / "model.safetensors")
 
@@ -187,9 +187,9 @@ def test_signal_saves_the_state_and_the_run_continues_there_bit_for_bit(
 
 
 def test_handlers_of_signals_come_back_after_a_training(train):
-    before = [signal.getsignal(number) for number in signals.ENDING]
+    before = [signal.getsignal(number) for number in signals.SIGNALS_OF_SCHEDULERS]
     train("run")
-    assert [signal.getsignal(number) for number in signals.ENDING] == before
+    assert [signal.getsignal(number) for number in signals.SIGNALS_OF_SCHEDULERS] == before
 
 
 def test_checkpoint_is_removed_when_the_run_is_complete(train, tmp_path):
@@ -259,7 +259,7 @@ def test_gradient_that_is_not_finite_is_told_as_the_loss_of_its_step(train, monk
 def test_when_losses_are_read_changes_nothing(train, monkeypatch, tmp_path):
     weights, histories = [], []
     for seconds in (0, math.inf):
-        monkeypatch.setattr(loop, "SECONDS_BETWEEN_READINGS", seconds)
+        monkeypatch.setattr(loop, "SECONDS_BETWEEN_FLUSHES", seconds)
         weights.append(train(f"run{seconds}"))
         history = pd.read_csv(tmp_path / f"run{seconds}" / "history.csv")
         histories.append(history.drop(columns=["images_per_second", "duration_seconds"]))
@@ -267,21 +267,21 @@ def test_when_losses_are_read_changes_nothing(train, monkeypatch, tmp_path):
     pd.testing.assert_frame_equal(*histories, check_exact=True)
 
 
-def test_losses_of_short_steps_are_read_together(train, monkeypatch):
-    read, sizes = loop.Running.read, []
+def test_losses_of_short_steps_are_flushed_together(train, monkeypatch):
+    flush, sizes = loop.EpochMeter.flush, []
 
-    def note(running):
-        sizes.append(len(running.waiting))
-        return read(running)
+    def note(meter):
+        sizes.append(len(meter.pending))
+        return flush(meter)
 
-    monkeypatch.setattr(loop, "SECONDS_BETWEEN_READINGS", math.inf)
-    monkeypatch.setattr(loop.Running, "read", note)
+    monkeypatch.setattr(loop, "SECONDS_BETWEEN_FLUSHES", math.inf)
+    monkeypatch.setattr(loop.EpochMeter, "flush", note)
     train("run")
     assert sizes == [5, 5] * 3  # 5 batches of training and 5 of validation in each of 3 epochs
 
 
 def test_micro_batches_normalise_apart(train):
-    assert not same(train("whole"), train("shares", micro_batch=10))
+    assert not same(train("whole"), train("parts", micro_batch=10))
 
 
 @pytest.mark.parametrize(

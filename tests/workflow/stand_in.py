@@ -59,16 +59,16 @@ def note(call: str) -> None:
 
 def make(stage: str, spec: Path) -> None:
     """Make an artefact."""
-    from cgc.files import whole_file
+    from cgc.files import atomic_write
     from cgc.provenance import job
 
     this = job.start(spec, stage)
-    note(str(this.made))
+    note(str(this.artefact))
     while "STAND_IN_WAITS" in os.environ and not GO_ON.exists():
         time.sleep(0.02)
     chance = random.Random(this.spec["recipe"]["fingerprint"])
-    for name in this.made.files:
-        with whole_file(this.output(name)) as temporary:
+    for name in this.artefact.files:
+        with atomic_write(this.output(name)) as temporary:
             temporary.write_bytes(content(name, chance))
     this.finish()
 

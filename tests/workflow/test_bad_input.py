@@ -67,9 +67,9 @@ from cgc.config import load_config
 config = load_config(overrides={{"max_images": 100, "max_epochs": 1}})
 spec = provenance.write_spec(config, "train_model", "{RUN}", [])
 this = job.start(spec, "train_model")
-this.made.folder.mkdir(parents=True, exist_ok=True)
-for name in this.made.files:
-    (this.made.folder / name).write_bytes({content!r})
+this.artefact.folder.mkdir(parents=True, exist_ok=True)
+for name in this.artefact.files:
+    (this.artefact.folder / name).write_bytes({content!r})
 this.finish()
 """
     done = checkout.run("python", "-c", checkout_script)

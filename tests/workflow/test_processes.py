@@ -1,43 +1,107 @@
-"""Real processes, each with a device of its own, against one process that takes their shares."""
+"""Real processes, each with a device of its own, against one process that takes their parts."""
 
+import os
+import signal
+import time
+
+import pandas as pd
 import pytest
 import torch
+from checkout import wait_for
 from safetensors.torch import load_file
 
-# One step: rounding differs between the two, and training amplifies it step by step.
+# One step: rounding differs between the two, and training amplifies it step by step. Validation has
+# a batch more in the first process than in the last.
 OVERRIDES = """
-max_images: 32
-max_epochs: 1
+preset: processes
+max_images: {images}
+max_epochs: {epochs}
 execution: {{devices: {devices}}}
 settings:
   imagenet_default:
-    train: {{batch_size: 32, micro_batch: 16, mixup_alpha: 0.4, mixup_weights: {weights}}}
+    train: {{batch_size: {batch}, micro_batch: 16, mixup_alpha: 0.4, mixup_weights: {weights}}}
+    evaluate: {{batch_size: 1}}
 """
 RUN = "imagenet_default/cgc/seed0"
 
 
+class Training:
+    """Trainings in a checkout, started by hand."""
+
+    def __init__(self, checkout):
+        self.checkout = checkout
+        self.folder = checkout.folder / f"results/processes-short/checkpoints/{RUN}"
+
+    def spec(self, **options):
+        (self.checkout.folder / "mine.yaml").write_text(OVERRIDES.format(**options))
+        data = self.checkout.succeed("cgc", "spec", "prepare_data:digits", *MINE).strip()
+        self.checkout.succeed("cgc", "prepare-data", data)
+        return self.checkout.succeed("cgc", "spec", f"train_model:{RUN}", *MINE).strip()
+
+    def train(self, **options):
+        """Return the weights, and the validation of the last epoch."""
+        self.checkout.succeed("cgc", "train-model", self.spec(epochs=1, **options))
+        history = pd.read_csv(self.folder / "history.csv")
+        return load_file(self.folder / "model.safetensors"), history.iloc[-1]
+
+
+MINE = ("--configfile", "mine.yaml")
+
+
 @pytest.fixture
-def trained(checkout):
-    def train(devices, weights):
-        overrides = OVERRIDES.format(devices=devices, weights=weights)
-        (checkout.folder / "mine.yaml").write_text(overrides)
-        for step, name in (("prepare-data", "digits"), ("train-model", RUN)):
-            artefact = f"{step.replace('-', '_')}:{name}"
-            spec = checkout.run("cgc", "spec", artefact, "--configfile", "mine.yaml")
-            done = checkout.run("cgc", step, spec.stdout.strip())
-            assert done.returncode == 0, done.stderr
-        return load_file(
-            checkout.folder / f"results/tiny-short/checkpoints/{RUN}/model.safetensors"
-        )
-
-    return train
+def training(checkout):
+    return Training(checkout)
 
 
-@pytest.mark.parametrize("weights", ["batch", "micro_batch"])
-def test_two_processes_give_the_weights_and_statistics_of_micro_batches_on_one(trained, weights):
-    together, apart = trained(devices=1, weights=weights), trained(devices=2, weights=weights)
+@pytest.mark.parametrize(("processes", "weights"), [(2, "batch"), (3, "micro_batch")])
+def test_processes_give_the_numbers_of_micro_batches_on_one(training, processes, weights):
+    batch = 16 * processes
+    options = {"batch": batch, "images": batch + 1, "weights": weights}
+    together, history = training.train(devices=1, **options)
+    apart, their_history = training.train(devices=processes, **options)
     assert together.keys() == apart.keys()
     for name, tensor in together.items():
         torch.testing.assert_close(
-            apart[name], tensor, rtol=1e-4, atol=1e-6, msg=lambda told, name=name: f"{name}: {told}"
+            apart[name], tensor, rtol=1e-4, atol=1e-6, msg=lambda text, name=name: f"{name}: {text}"
         )
+    for name in ("train_loss", "validation_loss", "validation_top1_percent"):
+        assert their_history[name] == pytest.approx(history[name], rel=1e-4), name
+
+
+@pytest.mark.parametrize("victim", ["first", "second"])
+def test_process_that_is_killed_ends_the_other_with_one_line(training, victim):
+    spec = training.spec(devices=2, epochs=1000, batch=32, images=33, weights="batch")
+    process = training.checkout.begin("cgc", "train-model", spec)
+    wait_for(training.checkout.folder / f"work/processes-short/{RUN}/checkpoint.safetensors")
+    second = children(process.pid)
+    assert len(second) == 1
+    os.kill(second[0] if victim == "second" else process.pid, signal.SIGKILL)
+    code = process.wait(timeout=60)
+    end = time.monotonic() + 60
+    while is_alive(second[0]):
+        assert time.monotonic() < end, "the second process is left behind"
+        time.sleep(0.1)
+    messages = (training.checkout.folder / "begun.log").read_text()
+    assert code == (1 if victim == "second" else -signal.SIGKILL)
+    assert messages.count("another process of this run ended") == 1
+    assert "Traceback" not in messages
+
+
+def children(pid):
+    """Return the training processes that a process has started."""
+    with open(f"/proc/{pid}/task/{pid}/children") as file:
+        found = map(int, file.read().split())
+    return [child for child in found if "train-model" in command_of(child)]
+
+
+def command_of(pid):
+    with open(f"/proc/{pid}/cmdline") as file:
+        return file.read()
+
+
+def is_alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

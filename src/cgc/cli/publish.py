@@ -11,7 +11,7 @@ import typer
 from cgc.cli.completion import notebook_names, table_names
 from cgc.config import Config
 from cgc.errors import UserError
-from cgc.files import whole_file
+from cgc.files import atomic_write
 from cgc.paths import NOTEBOOKS, RESULTS
 from cgc.provenance import Artefact, artefact, read_publication
 from cgc.provenance.publication import origin, publish_record
@@ -114,7 +114,7 @@ def render_notebook(
         raise UserError(f"preset {config.label} has no notebook {name}: choose one of {known}")
     about, page = FIGURES[stem], RESULTS / "notebooks" / f"{name}.html"
     run = run_notebook(NOTEBOOKS / f"{name}.py", publication=str(publication))
-    with whole_file(page) as temporary:
+    with atomic_write(page) as temporary:
         temporary.write_text(notebook_page(run, about.title), encoding="utf-8")
     figures = [RESULTS / f"{stem}{suffix}" for suffix in (".pdf", ".png")]
     publish_record(config, stem, [*figures, page], about.shown(config))
@@ -129,7 +129,7 @@ def make_report(publication: Publication) -> None:
 
     config = read_publication(publication)
     path = RESULTS / "report.html"
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(render_report(config), encoding="utf-8")
     publish_record(config, "report", [path], shown(config))
     print(f"{path} (preset {config.label}, {path.stat().st_size / 1e6:.1f} MB)")

@@ -14,7 +14,7 @@ from cgc.cli.completion import reference_names
 from cgc.cli.options import AsJson, ConfigFiles
 from cgc.cli.publish import FIG1, draw_gate_matrix
 from cgc.config import Config, load_config, load_preset
-from cgc.files import whole_file
+from cgc.files import atomic_write
 from cgc.paths import reference_dir
 from cgc.provenance.publication import origin
 
@@ -41,7 +41,7 @@ def keep_reference(configfile: ConfigFiles = None) -> None:
     for name in tables_of(reference):
         write_published(name, reference, folder)
     _draw_figures(reference, folder)
-    with whole_file(folder / "expected.md") as temporary:
+    with atomic_write(folder / "expected.md") as temporary:
         temporary.write_text(expected(reference), encoding="utf-8")
     print(seal(reference))
 

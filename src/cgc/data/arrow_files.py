@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from cgc.errors import UserError
-from cgc.files import check_regular, whole_file
+from cgc.files import atomic_write, check_regular
 
 BATCH_BYTES = 2**24
 
@@ -56,7 +56,7 @@ def write_arrow(
     Raises:
         UserError: the folder cannot be written to.
     """
-    with whole_file(path) as temporary, pa.ipc.new_file(str(temporary), schema) as file:
+    with atomic_write(path) as temporary, pa.ipc.new_file(str(temporary), schema) as file:
         writer = BatchWriter(file, schema, batch_rows, batch_bytes)
         yield writer
         writer.flush()

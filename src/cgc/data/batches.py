@@ -155,7 +155,7 @@ def step_batches(
         num_clips=num_clips,
         num_crops=num_crops,
     )
-    return progress_bar(batches, len(batches), f"{job.made} (batches)")
+    return progress_bar(batches, len(batches), f"{job.artefact} (batches)")
 
 
 def clips_of(job: Job) -> Clips | None:

@@ -6,6 +6,7 @@ All randomness of an epoch comes from the sampler: it draws the order and one se
 READING(last-batch): an incomplete last batch is left out in training, and counts in evaluation.
 """
 
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, Subset
 
 from cgc.data.table import AnyTable
 from cgc.errors import UserError
+from cgc.signals import SIGNALS_OF_SCHEDULERS
 
 T = TypeVar("T", covariant=True)
 
@@ -210,10 +212,20 @@ def evaluation_loader(
     return Loader(samples, batch_size=batch_size, **_options(workers))
 
 
+def _leave_signals_to_the_parent(worker: int) -> None:
+    """Ignore the signals of schedulers, which reach every process of a job.
+
+    The training saves its state on such a signal, for which its workers must still be there.
+    """
+    for number in SIGNALS_OF_SCHEDULERS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def _options(workers: int) -> dict[str, Any]:
     return {
         "num_workers": workers,
         "persistent_workers": workers > 0,
+        "worker_init_fn": _leave_signals_to_the_parent if workers else None,
         "pin_memory": torch.cuda.is_available(),
         # A separate generator: otherwise every pass would draw from the one the network uses.
         "generator": torch.Generator(),

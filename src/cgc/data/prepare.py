@@ -11,11 +11,11 @@ from cgc.provenance.job import Job
 
 def run_prepare_data(job: Job) -> None:
     """Prepare the data set of a job."""
-    with spinner(f"preparing {job.made.key}"):
+    with spinner(f"preparing {job.artefact.key}"):
         prepare(
             job.spec["dataset"],
             Path(job.spec["data_root"]),
-            job.made.folder,
+            job.artefact.folder,
             max_images=job.settings["max_images"],
         )
     job.finish()

@@ -132,10 +132,10 @@ def changed_files(folder: Path) -> list[str]:
     root = read_root(folder)
     if root is None:
         return []
-    told = []
+    messages = []
     for table in (folder / "train.arrow", folder / "validation.arrow"):
         if changed := list(Stamps(stamps_file(table)).changed(Path(root))):
-            told.append(
+            messages.append(
                 f"{root} has other files than {table} was prepared from: {list_some(changed)}"
             )
-    return told
+    return messages

@@ -24,7 +24,7 @@ from cgc.data.prepared import LOCATION, Files
 from cgc.data.stamps import stamps_file, write_stamps
 from cgc.data.table import AnyTable, ImageTable, Row, write_table
 from cgc.errors import UserError, list_some
-from cgc.files import whole_file, write_json
+from cgc.files import atomic_write, write_json
 
 MAX_STATISTICS_ROWS = 5000
 VALUES = np.arange(256) / 255
@@ -93,12 +93,12 @@ def write_set(
         written = {}
         for name, split in splits.items():
             path = out_dir / f"{name}.arrow"
-            written[name] = unfinished.enter_context(whole_file(path))
+            written[name] = unfinished.enter_context(atomic_write(path))
             rows = split.read(np.arange(len(split.labels)))
             if files.root is None:
                 write_table(written[name], headers.check(name, rows), table)
                 continue
-            stamped = unfinished.enter_context(whole_file(stamps_file(path)))
+            stamped = unfinished.enter_context(atomic_write(stamps_file(path)))
             with write_stamps(stamped) as stamps:
                 write_table(written[name], headers.check(name, rows, stamps), table)
             hashes[name] = stamps.hexdigest()

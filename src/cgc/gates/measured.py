@@ -12,7 +12,7 @@ _TENSORS = ("inter", "intra", "counts", "mean_squared")
 
 
 @dataclass(frozen=True)
-class MeasuredGates:
+class ClassDistances:
     """Distances, and what they were measured on.
 
     Attributes:
@@ -26,14 +26,14 @@ class MeasuredGates:
     distances: GateDistances
 
 
-def save_measured(path: Path, measured: MeasuredGates) -> None:
+def save_measured(path: Path, measured: ClassDistances) -> None:
     """Write as one safetensors file."""
     tensors = {name: getattr(measured.distances, name) for name in _TENSORS}
     metadata = {"layer": measured.layer, "classes": json.dumps(measured.classes)}
     write_safetensors(path, tensors, metadata)
 
 
-def load_measured(path: Path) -> MeasuredGates:
+def load_measured(path: Path) -> ClassDistances:
     """Read what `save_measured` wrote.
 
     Raises:
@@ -42,7 +42,7 @@ def load_measured(path: Path) -> MeasuredGates:
     tensors, metadata = read_safetensors(path, made_by="measure_gates")
     try:
         distances = GateDistances(*(tensors[name] for name in _TENSORS))
-        return MeasuredGates(metadata["layer"], tuple(json.loads(metadata["classes"])), distances)
+        return ClassDistances(metadata["layer"], tuple(json.loads(metadata["classes"])), distances)
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"{path} does not hold gate distances of this version (missing or wrong: {error}): "

@@ -12,7 +12,7 @@ from cgc.devices import take_device
 from cgc.display import progress_bar, spinner
 from cgc.files import read_json, write_json
 from cgc.gates.controls import Measure, measure_controls, measure_snapshots
-from cgc.gates.measured import MeasuredGates, save_measured
+from cgc.gates.measured import ClassDistances, save_measured
 from cgc.gates.record import (
     GateRecord,
     gate_layers,
@@ -43,7 +43,7 @@ def run_measure_gates(job: Job) -> None:
     """Measure the distances between and within the classes' modulated kernels (A.1)."""
     record = load_record(job.inputs_of("record_gates")[0].folder / "gates.safetensors")
     with spinner(f"measuring the gates of {len(record.labels)} images"):
-        measured = MeasuredGates(record.layer, record.classes, record.distances())
+        measured = ClassDistances(record.layer, record.classes, record.distances())
     save_measured(job.output("gate_distances.safetensors"), measured)
     job.finish()
 

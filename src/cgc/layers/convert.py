@@ -83,14 +83,14 @@ def convert_convolutions(
     if is_converted("", module):
         module = convert("", module)
     # all are made before one takes its place: a layer that is refused leaves the network as it was
-    places = [
+    found = [
         (parent, child_name, convert(name, child))
         for parent_name, parent in module.named_modules()
         for child_name, child in parent._modules.items()
         if child is not None
         and is_converted(name := f"{parent_name}.{child_name}".lstrip("."), child)
     ]
-    for parent, child_name, gated in places:
+    for parent, child_name, gated in found:
         setattr(parent, child_name, gated)
     if preserve:
         with torch.no_grad():

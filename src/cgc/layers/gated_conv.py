@@ -255,12 +255,12 @@ def _check_shapes(weight: Tensor, input_logits: Tensor, output_logits: Tensor, g
     O, C_per_group, K = weight.shape[0], weight.shape[1], prod(weight.shape[2:])
     if O % groups:
         raise ValueError(f"groups must divide out_channels: got out_channels={O}, groups={groups}")
-    wanted = {"input_logits": (C_per_group * groups, K), "output_logits": (O, K)}
+    expected = {"input_logits": (C_per_group * groups, K), "output_logits": (O, K)}
     for name, logits in (("input_logits", input_logits), ("output_logits", output_logits)):
-        if logits.dim() != 3 or tuple(logits.shape[1:]) != wanted[name]:
+        if logits.dim() != 3 or tuple(logits.shape[1:]) != expected[name]:
             raise ValueError(
-                f"{name} must have shape (batch, {wanted[name][0]}, {wanted[name][1]}) for weight "
-                f"{tuple(weight.shape)} and groups={groups}: got {tuple(logits.shape)}"
+                f"{name} must have shape (batch, {expected[name][0]}, {expected[name][1]}) for "
+                f"weight {tuple(weight.shape)} and groups={groups}: got {tuple(logits.shape)}"
             )
     if input_logits.shape[0] != output_logits.shape[0]:
         raise ValueError(

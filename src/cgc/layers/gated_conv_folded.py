@@ -15,10 +15,10 @@ from cgc.layers.geometry import Geometry, blocks, memory_format
 
 
 def forward(
-    x: Tensor, weight: Tensor, G1: Tensor, G2: Tensor, geometry: Geometry, *, numbers: int
+    x: Tensor, weight: Tensor, G1: Tensor, G2: Tensor, geometry: Geometry, *, max_elements: int
 ) -> Tensor:
-    """Convolve at once the samples that have `numbers` numbers, kernels included; at least one."""
-    work = _Work(x, weight, G1, G2, geometry, numbers, buffers=1)
+    """Convolve samples in blocks of `max_elements` elements, kernels included, or one by one."""
+    work = _Work(x, weight, G1, G2, geometry, max_elements, buffers=1)
     if work.samples >= len(x):
         return work.convolve(slice(0, len(x))).contiguous(memory_format=memory_format(x))
     y = geometry.empty_output(x, weight)
@@ -36,10 +36,10 @@ def backward(
     geometry: Geometry,
     needs_x: bool,
     *,
-    numbers: int,
+    max_elements: int,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return the gradients of x (nothing of it unless needed), weight, G1 and G2."""
-    work = _Work(x, weight, G1, G2, geometry, numbers, buffers=2)
+    work = _Work(x, weight, G1, G2, geometry, max_elements, buffers=2)
     grad_x = torch.empty_like(x if needs_x else x[:0])
     grad_weight = torch.zeros_like(work.weight_GOCK)
     grad_G1, grad_G2 = (torch.empty_like(G, dtype=grad_weight.dtype) for G in (G1, G2))
@@ -68,7 +68,7 @@ class _Work:
         G1: Tensor,
         G2: Tensor,
         geometry: Geometry,
-        numbers: int,
+        max_elements: int,
         buffers: int,
     ) -> None:
         self.x, self.geometry, self.kernel_shape = x, geometry, weight.shape[1:]
@@ -79,7 +79,7 @@ class _Work:
         )
         size = geometry.output_size(x.shape[2:], weight.shape[2:])
         of_sample = weight.numel() + prod(x.shape[1:]) + len(weight) * prod(size)
-        self.samples = max(1, min(len(x), numbers // of_sample))
+        self.samples = max(1, min(len(x), max_elements // of_sample))
         self.buffers = self.weight_GOCK.new_empty(buffers, self.samples, *self.weight_GOCK.shape)
 
     def buffers_for(self, block: slice) -> tuple[Tensor, ...]:

@@ -37,9 +37,10 @@ class Backend(NamedTuple):
     backward: Callable[..., tuple[Tensor, Tensor, Tensor, Tensor]]
 
 
-def _folded(numbers: int) -> Backend:
+def _folded(max_elements: int) -> Backend:
     return Backend(
-        partial(forward_folded, numbers=numbers), partial(backward_folded, numbers=numbers)
+        partial(forward_folded, max_elements=max_elements),
+        partial(backward_folded, max_elements=max_elements),
     )
 
 

@@ -5,7 +5,7 @@
 
 The modulated kernels M exist for one position and a few samples at a time, small enough for the
 cache, whatever the batch; the gate's passes over them then cost little. Best where kernels are
-large beside the map. P output places, n samples; other letters as in `gated_conv.py`.
+large beside the map. P output positions, n samples; other letters as in `gated_conv.py`.
 """
 
 from collections.abc import Iterator
@@ -17,8 +17,8 @@ from torch import Tensor
 from cgc.layers.gate_math import INPUTS, OUTPUTS, GateOdds, add_samples, math_dtype, modulate
 from cgc.layers.geometry import Geometry, blocks
 
-BLOCK_NUMBERS = 2**20  # of inputs and outputs in a block of samples, a thread: 4 MB of float32
-TILE_NUMBERS = 2**18  # of modulated kernels in a tile, a thread: 1 MB
+BLOCK_ELEMENTS = 2**20  # of inputs and outputs in a block of samples, a thread: 4 MB of float32
+TILE_ELEMENTS = 2**18  # of modulated kernels in a tile, a thread: 1 MB
 
 
 def forward(x: Tensor, weight: Tensor, G1: Tensor, G2: Tensor, geometry: Geometry) -> Tensor:
@@ -55,7 +55,7 @@ def backward(
     grad_weight = torch.zeros_like(plan.weight_KGOC)
     grad_G1, grad_G2 = torch.empty_like(plan.gates.inputs), torch.empty_like(plan.gates.outputs)
     for block in blocks(len(x), plan.samples):
-        x_padded, grad_y = plan.pad(x[block]), plan.places_first(grad[block])
+        x_padded, grad_y = plan.pad(x[block]), plan.positions_first(grad[block])
         grad_padded = torch.zeros_like(x_padded if needs_x else x_padded[:0])
         for k, tap, tile in plan.tiles(len(x_padded)):
             inverse_gates, kernels, grad_kernels = tiles[:, : tile.stop - tile.start].unbind()
@@ -63,8 +63,8 @@ def backward(
             torch.div(plan.weight_KGOC[k], inverse_gates, out=kernels)
             grad_tile = grad_y[tile].flatten(0, 1)
             if needs_x:
-                places = grad_padded[tile][:, :, *tap]
-                places += torch.bmm(grad_tile, kernels.flatten(0, 1)).view(places.shape)
+                positions = grad_padded[tile][:, :, *tap]
+                positions += torch.bmm(grad_tile, kernels.flatten(0, 1)).view(positions.shape)
             x_k = plan.gather(x_padded[tile], tap)
             torch.bmm(grad_tile.mT, x_k, out=grad_kernels.flatten(0, 1))
             grad_gated = grad_kernels.div_(inverse_gates)
@@ -95,8 +95,8 @@ class _Plan:
         self.padding = geometry.padding
         of_sample = prod(x.shape[1:]) + prod(self.output_shape)
         threads = torch.get_num_threads()
-        self.samples = max(1, min(len(x), threads * BLOCK_NUMBERS // of_sample))
-        of_tile = threads * TILE_NUMBERS // prod(weight.shape[:2])
+        self.samples = max(1, min(len(x), threads * BLOCK_ELEMENTS // of_sample))
+        of_tile = threads * TILE_ELEMENTS // prod(weight.shape[:2])
         self.samples_of_tile = max(1, min(self.samples, of_tile))
 
     def tiles(self, samples: int) -> Iterator[tuple[int, tuple[slice, ...], slice]]:
@@ -131,7 +131,7 @@ class _Plan:
         """Copy the inputs that meet one kernel position, (n * G, P, C/G)."""
         return x_padded[:, :, *tap].reshape(-1, self.output_shape[1], x_padded.shape[-1])
 
-    def places_first(self, y: Tensor) -> Tensor:
+    def positions_first(self, y: Tensor) -> Tensor:
         """Lay an output's gradient out as (n, G, P, O/G)."""
-        groups, places, channels = self.output_shape
-        return y.to(self.dtype).reshape(len(y), groups, channels, places).mT.contiguous()
+        groups, positions, channels = self.output_shape
+        return y.to(self.dtype).reshape(len(y), groups, channels, positions).mT.contiguous()

@@ -6,8 +6,8 @@ gradients of weight and logits are reduced by the program that has the products 
 what programs share is added up afterwards in a fixed order, so that results repeat.
 
 2-D, without conv groups. Tensors may lie in memory in any way; channels last is fastest. P output
-or input places of one sample, k a kernel position; other letters as in `gated_conv.py`.
-Programs: (places, channels, samples), or for the weight (o and c tiles, positions, parts of batch).
+or input positions of one sample, k a kernel position; other letters as in `gated_conv.py`.
+Programs: (positions, channels, samples); for the weight (o and c tiles, positions, batch parts).
 """
 
 # mypy: disable-error-code="no-untyped-def,import-untyped"
@@ -38,7 +38,7 @@ def _configs() -> list[triton.Config]:
     ]
 
 
-# O and C channels, a map of H*W or P places: what a tile's best size depends on
+# O and C channels, a map of H*W or P positions: what a tile's best size depends on
 _tune = triton.autotune(_configs(), key=["M", "N", "P", "B"])
 
 
@@ -71,11 +71,11 @@ def _forward(
         h = out_h * stride_h - padding_h + (k // KW) * dilation_h
         w = out_w * stride_w - padding_w + (k % KW) * dilation_w
         inside = (p < P) & (h >= 0) & (h < H) & (w >= 0) & (w < W)
-        places = x + b * x_b + h * x_h + w * x_w
+        positions = x + b * x_b + h * x_h + w * x_w
         for start in range(0, N, BLOCK_N):
             c = start + tl.arange(0, BLOCK_N)
             inputs = tl.load(
-                places[:, None] + (c * x_c)[None, :],
+                positions[:, None] + (c * x_c)[None, :],
                 mask=inside[:, None] & (c < N)[None, :],
                 other=0.0,
             )
@@ -85,9 +85,9 @@ def _forward(
             )  # fmt: skip
             kernels = (weights / (1.0 + odds)).to(inputs.dtype)
             total = tl.dot(inputs, kernels, total, input_precision=PRECISION)
-    places = y + b * y_b + out_h * y_h + out_w * y_w
+    positions = y + b * y_b + out_h * y_h + out_w * y_w
     tl.store(
-        places[:, None] + (o * y_c)[None, :],
+        positions[:, None] + (o * y_c)[None, :],
         total.to(y.dtype.element_ty),
         mask=(p < P)[:, None] & (o < M)[None, :],
     )
@@ -114,11 +114,11 @@ def _backward_x(
         h, w = down // stride_h, right // stride_w
         inside = (p < P) & (down >= 0) & (right >= 0) & (h < out_H) & (w < out_W)
         inside = inside & (down % stride_h == 0) & (right % stride_w == 0)
-        places = grad + b * y_b + h * y_h + w * y_w
+        positions = grad + b * y_b + h * y_h + w * y_w
         for start in range(0, N, BLOCK_N):
             o = start + tl.arange(0, BLOCK_N)
             grads = tl.load(
-                places[:, None] + (o * y_c)[None, :],
+                positions[:, None] + (o * y_c)[None, :],
                 mask=inside[:, None] & (o < N)[None, :],
                 other=0.0,
             )
@@ -128,9 +128,9 @@ def _backward_x(
             )  # fmt: skip
             kernels = (weights / (1.0 + odds)).to(grads.dtype)
             total = tl.dot(grads, kernels, total, input_precision=PRECISION)
-    places = grad_x + b * x_b + (p // W) * x_h + (p % W) * x_w
+    positions = grad_x + b * x_b + (p // W) * x_h + (p % W) * x_w
     tl.store(
-        places[:, None] + (c * x_c)[None, :],
+        positions[:, None] + (c * x_c)[None, :],
         total.to(grad_x.dtype.element_ty),
         mask=(p < P)[:, None] & (c < M)[None, :],
     )
@@ -251,14 +251,16 @@ def _gradients_of_kernels(
     )
 
 
-def _block(numbers: int) -> int:
+def _block(elements: int) -> int:
     """Return a tile's side: 16 is the least that a matrix product takes."""
-    return min(64, max(16, triton.next_power_of_2(numbers)))
+    return min(64, max(16, triton.next_power_of_2(elements)))
 
 
-def _grid(places: int, channels: int, samples: int) -> Callable[[dict[str, Any]], tuple[int, ...]]:
+def _grid(
+    positions: int, channels: int, samples: int
+) -> Callable[[dict[str, Any]], tuple[int, ...]]:
     def grid(tile: dict[str, Any]) -> tuple[int, ...]:
-        blocks = triton.cdiv(places, tile["BLOCK_P"]), triton.cdiv(channels, tile["BLOCK_M"])
+        blocks = triton.cdiv(positions, tile["BLOCK_P"]), triton.cdiv(channels, tile["BLOCK_M"])
         return *blocks, samples
 
     return grid

@@ -26,7 +26,7 @@ class Geometry(NamedTuple):
     def taps(
         self, kernel_size: Sequence[int], output_size: Sequence[int]
     ) -> Iterator[tuple[slice, ...]]:
-        """Yield, per kernel position, the places of the padded input that it meets."""
+        """Yield, per kernel position, the positions of the padded input that it meets."""
         for position in product(*map(range, kernel_size)):
             sides = zip(position, output_size, self.stride, self.dilation, strict=True)
             yield tuple(slice(k * d, k * d + (n - 1) * s + 1, s) for k, n, s, d in sides)

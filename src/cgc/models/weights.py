@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from cgc.errors import UserError
-from cgc.files import whole_file
+from cgc.files import atomic_write
 from cgc.models.registry import build_model
 from cgc.networks import package_versions
 
@@ -96,7 +96,7 @@ def write_safetensors(
     The library writes the metadata's keys in another order each time; here they are sorted.
     """
     detached = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         save_file(detached, temporary, dict(metadata or {}) or None)
         with temporary.open("r+b") as file:
             length = int.from_bytes(file.read(8), "little")

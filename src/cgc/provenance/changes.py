@@ -6,20 +6,22 @@ from typing import Any
 MOST_FILES = 5  # that are named
 
 
-def changes(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+def changes(recorded: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:
     """Say what differs between two recipes, a line for each part; changed settings by value."""
-    if recorded["fingerprint"] == wanted["fingerprint"]:
+    if recorded["fingerprint"] == expected["fingerprint"]:
         return []
-    old, new = leaves(recorded["config"]), leaves(wanted["config"])
+    old, new = leaves(recorded["config"]), leaves(expected["config"])
     names = {
         "config": [
             f"{name} ({_text(old, name)} -> {_text(new, name)})" for name in _unlike(old, new)
         ],
-        "code": _some(_unlike(recorded["code"], wanted["code"])),
-        "upstream": _unlike(recorded["upstream"], wanted["upstream"]),
+        "code": _some(_unlike(recorded["code"], expected["code"])),
+        "upstream": _unlike(recorded["upstream"], expected["upstream"]),
     }
-    told = [f"{part} changed: {', '.join(changed)}" for part, changed in names.items() if changed]
-    return told or ["recipe changed: its form"]
+    messages = [
+        f"{part} changed: {', '.join(changed)}" for part, changed in names.items() if changed
+    ]
+    return messages or ["recipe changed: its form"]
 
 
 def leaves(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

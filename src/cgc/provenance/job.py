@@ -33,13 +33,13 @@ class Job:
     """A step at work.
 
     Attributes:
-        spec: all that the step was told.
-        made: what it makes.
+        spec: what the step reads.
+        artefact: what it makes.
         inputs: what it takes.
     """
 
     spec: dict[str, Any]
-    made: Artefact
+    artefact: Artefact
     inputs: list[Artefact]
 
     @property
@@ -55,12 +55,12 @@ class Job:
     def inputs_of(self, stage: str) -> list[Artefact]:
         """Return the inputs that a stage made; that of the run itself comes first."""
         sources = [source for source in self.inputs if source.stage == stage]
-        return sorted(sources, key=lambda source: source.key != self.made.key)
+        return sorted(sources, key=lambda source: source.key != self.artefact.key)
 
     def output(self, name: str) -> Path:
         """Return where an output goes."""
-        assert name in self.made.files
-        return self.made.path(name)
+        assert name in self.artefact.files
+        return self.artefact.path(name)
 
     def finish(self) -> None:
         """Record what the artefact was made from; call it when every output is written."""
@@ -68,11 +68,11 @@ class Job:
         content = {
             **self.spec["recipe"],
             "preset": self.spec["preset"],
-            "files": self.made.hashes(),
+            "files": self.artefact.hashes(),
             "inputs": used,
             "made": environment(),
         }
-        write_json(self.made.provenance, content)
+        write_json(self.artefact.provenance, content)
 
 
 def start(spec_path: Path, stage: str) -> Job:
@@ -157,5 +157,5 @@ MADE = tuple(
 
 def _git(*arguments: str) -> str:
     command = ("git", *arguments)
-    told = subprocess.run(command, cwd=SOURCE, capture_output=True, text=True, check=True)
-    return told.stdout.strip()
+    output = subprocess.run(command, cwd=SOURCE, capture_output=True, text=True, check=True)
+    return output.stdout.strip()

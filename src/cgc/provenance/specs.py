@@ -7,7 +7,7 @@ from typing import Any
 from cgc import paths
 from cgc.config import Config, check_config
 from cgc.errors import UserError
-from cgc.files import json_text, read_json, whole_file, write_json
+from cgc.files import atomic_write, json_text, read_json, write_json
 from cgc.provenance.artefacts import artefacts, parse_run
 from cgc.provenance.recipes import recipe, settings
 from cgc.provenance.source_code import code_hashes, modules_below
@@ -63,7 +63,7 @@ def write_publication(config: Config) -> Path:
         paths.SPECS / config.label / f"publication.{sha256(content.encode()).hexdigest()[:12]}.json"
     )
     if not path.exists():
-        with whole_file(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_text(content, encoding="utf-8")
     return path
 

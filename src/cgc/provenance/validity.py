@@ -23,15 +23,15 @@ def why_stale(made: Artefact, config: Config) -> list[str]:
         absent = [path.name for path in made.paths() if not path.exists()]
         return [f"missing {', '.join(absent)}"] if absent else []
     recorded = read_provenance(made.provenance)
-    wanted = recipe(made.stage, made.key, config)
+    expected = recipe(made.stage, made.key, config)
     missing = [name for name in made.files if not made.path(name).exists()]
     if missing:
-        is_known = recorded is not None and recorded["fingerprint"] == wanted["fingerprint"]
+        is_known = recorded is not None and recorded["fingerprint"] == expected["fingerprint"]
         told = " (made before: `dvc pull` may have it)" if is_known else ""
         return [f"missing {', '.join(missing)}{told}"]
     if recorded is None:
         return [f"missing {made.provenance.name}"]
-    return [*changes(recorded, wanted), *other_inputs(recorded)]
+    return [*changes(recorded, expected), *other_inputs(recorded)]
 
 
 def notes(made: Artefact) -> list[str]:

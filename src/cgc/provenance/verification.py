@@ -43,10 +43,10 @@ def differences(
         UserError: a name is none of these, or a record is damaged.
     """
     records, made = _everything(config) if not (names := list(names)) else _named(names, config)
-    told = [line for record in records for line in _published(record)]
+    messages = [line for record in records for line in _published(record)]
     made += [source for record in records for source in _sources(record)]
     checked = with_upstream(made)
-    return told + [line for each in watched(checked) for line in _artefact(each)], len(checked)
+    return messages + [line for each in watched(checked) for line in _artefact(each)], len(checked)
 
 
 def _everything(config: Config) -> tuple[list[Path], list[Artefact]]:
@@ -104,12 +104,12 @@ def _sources(record: Path) -> list[Artefact]:
 def _published(record: Path) -> list[str]:
     """Compare published files, and what they were made from, with their record."""
     content = read_record(record)
-    told = _other_files({Path(name): known for name, known in content["files"].items()}, record)
+    messages = _other_files({Path(name): known for name, known in content["files"].items()}, record)
     for source in _sources(record):
         now, then = read_provenance(source.provenance), content["artefacts"][str(source)]
         if now and any(now["files"].get(name) != then["files"].get(name) for name in now["files"]):
-            told.append(f"{content['name']} was made from other bytes of {source}")
-    return told
+            messages.append(f"{content['name']} was made from other bytes of {source}")
+    return messages
 
 
 def _artefact(made: Artefact) -> list[str]:
@@ -118,14 +118,14 @@ def _artefact(made: Artefact) -> list[str]:
     if recorded is None:
         return [f"{made.provenance} is missing"]
     files = {made.path(name): known for name, known in recorded["files"].items()}
-    told = _other_files(files, made.provenance)
+    messages = _other_files(files, made.provenance)
     if fingerprint(recorded) != recorded["fingerprint"]:
-        told.append(f"{made.provenance} was edited: its fingerprint is not that of its recipe")
-    if made.stage == "prepare_data" and not told:
+        messages.append(f"{made.provenance} was edited: its fingerprint is not that of its recipe")
+    if made.stage == "prepare_data" and not messages:
         from cgc.data.stamps import changed_files  # PyArrow, which no other command waits for
 
-        told += changed_files(made.folder)
-    return told + [f"{made} was {reason}" for reason in other_inputs(recorded)]
+        messages += changed_files(made.folder)
+    return messages + [f"{made} was {reason}" for reason in other_inputs(recorded)]
 
 
 def _other_files(files: dict[Path, str], record: Path) -> list[str]:

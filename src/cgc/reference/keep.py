@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cgc.config import Config
 from cgc.errors import UserError
-from cgc.files import json_text, whole_file, write_json
+from cgc.files import atomic_write, json_text, write_json
 from cgc.paths import reference_dir
 from cgc.provenance import Artefact, artefact, artefacts, file_hash, why_stale
 from cgc.provenance.job import environment, recorded
@@ -47,7 +47,7 @@ def keep_runs(config: Config) -> Config:
     if folder.exists():
         shutil.rmtree(folder)
     for target, content in contents.items():
-        with whole_file(target) as temporary:
+        with atomic_write(target) as temporary:
             temporary.write_bytes(content)
     return reference
 

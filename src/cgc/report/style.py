@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.rcsetup import cycler
 
 from cgc import __version__
-from cgc.files import whole_file
+from cgc.files import atomic_write
 from cgc.provenance.publication import Origin
 
 COLUMN_WIDTH_INCHES = 3.4
@@ -132,7 +132,7 @@ def save_figure(figure: Figure, path: str | Path, metadata: FigureMetadata) -> l
     entries = {".pdf": metadata.as_pdf(), ".png": metadata.as_png() | _caption(figure)}
     files = [path.with_name(path.name + suffix) for suffix in entries]
     for file, entry in zip(files, entries.values(), strict=True):
-        with whole_file(file) as temporary, print_style():
+        with atomic_write(file) as temporary, print_style():
             figure.savefig(temporary, metadata=entry)
     return files
 

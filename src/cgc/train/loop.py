@@ -26,15 +26,15 @@ from cgc.display import TrainingDisplay
 from cgc.errors import UserError
 from cgc.layers.geometry import CHANNELS_LAST, store_channels_last
 from cgc.models.views import view_scores
+from cgc.signals import noted_signals
 from cgc.train.checkpoint import EPOCH_SO_FAR, load_checkpoint, save_checkpoint
-from cgc.train.micro_batches import running_statistics_kept, shares
+from cgc.train.meter import EpochMeter
+from cgc.train.micro_batches import frozen_running_stats, split_micro_batches
 from cgc.train.mixup import Mixup
-from cgc.train.recipe import learning_rate_multiple, make_optimiser, set_learning_rate
-from cgc.train.running import Running
-from cgc.train.signals import noted_signals
+from cgc.train.optim import learning_rate_multiple, make_optimiser, set_learning_rate
 from cgc.train.snapshots import save_snapshot
 
-SECONDS_BETWEEN_READINGS = 1.0  # of losses from the device; steps that take longer are each read
+SECONDS_BETWEEN_FLUSHES = 1.0  # of losses from the device; longer steps are flushed one by one
 
 
 class Trainer:
@@ -71,14 +71,14 @@ class Trainer:
         self.fabric, self.train, self.seed, self.name = fabric, train, seed, name
         self.train_batches, self.validation_batches = train_batches, validation_batches
         self.steps_per_epoch = len(train_batches)
-        self.num_shares = train.num_micro_batches() // fabric.world_size
+        self.num_micro_batches = train.num_micro_batches() // fabric.world_size
         self.network = model  # the bare one, for checkpoints
         self.channels_last = channels_last
         if channels_last:
             store_channels_last(model)
         if compiled:
-            # a graph puts its gradients where the last ones were, which shares still add up
-            uses_graphs = fabric.device.type == "cuda" and self.num_shares == 1
+            # CUDA graphs reuse their gradient buffers, so they cannot accumulate over micro-batches
+            uses_graphs = fabric.device.type == "cuda" and self.num_micro_batches == 1
             model.compile(mode="reduce-overhead" if uses_graphs else "default")
         self.model, self.optimiser = fabric.setup(model, make_optimiser(model, train))
         # The optimiser of `make_optimiser` holds the very parameters, which Fabric moves in place.
@@ -107,11 +107,11 @@ class Trainer:
         with display, noted_signals() as self.signals:
             for epoch in range(progress.epochs_done, self.train.epochs):
                 row = self._epoch(epoch, display)
-                self._keep(row)
+                self._save(row)
                 display.epoch(row, row["duration_seconds"] * (self.train.epochs - epoch - 1))
         return progress.history
 
-    def _keep(self, row: dict[str, Any]) -> None:
+    def _save(self, row: dict[str, Any]) -> None:
         checkpoint, progress = self.checkpoint, self.progress
         progress.history.append(row)
         progress.epochs_done += 1
@@ -130,22 +130,22 @@ class Trainer:
         self.train_batches.batch_sampler.set_epoch(epoch)
         self.model.train()
         so_far = self.progress.epoch_so_far or dict.fromkeys(EPOCH_SO_FAR, 0)
-        seen = Running(so_far["loss"], so_far["correct"], int(so_far["images"]))
+        seen = EpochMeter(so_far["loss"], so_far["correct"], int(so_far["images"]))
         start = time.perf_counter() - so_far["seconds"]
-        last_reading = start
+        last_flush = start
         for batch_number, (x, labels) in enumerate(self.train_batches):
             step = epoch * self.steps_per_epoch + batch_number
             if batch_number < so_far["steps"]:
                 continue
             set_learning_rate(self.optimiser, self._multiple(step))
             self._step(step, x, labels, seen, f"epoch {epoch + 1}, step {batch_number + 1}")
-            if time.perf_counter() - last_reading > SECONDS_BETWEEN_READINGS:
-                self._read(seen)
-                last_reading = time.perf_counter()
-                speed = seen.images * self.fabric.world_size / (last_reading - start)
+            if time.perf_counter() - last_flush > SECONDS_BETWEEN_FLUSHES:
+                self._flush_losses(seen)
+                last_flush = time.perf_counter()
+                speed = seen.images * self.fabric.world_size / (last_flush - start)
                 display.steps(step + 1, seen.mean_loss, seen.top1_percent, speed)
             self._stop_if_asked(batch_number + 1, seen, start)
-        self._read(seen)
+        self._flush_losses(seen)
         duration = time.perf_counter() - start
         validation = self._validate(partial(self._stop_if_asked, batch_number + 1, seen, start))
         seen = seen.over_processes(self.fabric)
@@ -161,7 +161,7 @@ class Trainer:
             "duration_seconds": time.perf_counter() - start,
         }
 
-    def _stop_if_asked(self, steps: int, seen: Running, start: float) -> None:
+    def _stop_if_asked(self, steps: int, seen: EpochMeter, start: float) -> None:
         """After a signal, save the state and end with the exit code of a process that it killed.
 
         Several processes may be at different steps; theirs is the last whole epoch, saved already.
@@ -169,7 +169,7 @@ class Trainer:
         if not self.signals.received:
             return
         if self.fabric.world_size == 1:
-            self._read(seen)
+            self._flush_losses(seen)
             sums = {"loss": seen.loss, "correct": seen.correct, "images": seen.images}
             self.progress.epoch_so_far = {
                 "steps": steps, "seconds": time.perf_counter() - start, **sums
@@ -187,69 +187,79 @@ class Trainer:
             self.train.schedule, step, self.steps_per_epoch, self.train.epochs
         )
 
-    def _step(self, step: int, x: Tensor, labels: Tensor, seen: Running, place: str) -> None:
+    def _step(self, step: int, x: Tensor, labels: Tensor, seen: EpochMeter, name: str) -> None:
         """One optimiser step, over the micro-batches that are normalised separately.
 
         Mixup and dropout draw from (seed, step, micro-batch), whichever process has it.
         """
         self.optimiser.zero_grad()
         x, labels = self._on_device(x, labels)
-        parts = zip(shares(x, self.num_shares), shares(labels, self.num_shares), strict=True)
-        for rank, (x_share, labels_share) in enumerate(parts):
-            is_last = rank == self.num_shares - 1
-            micro_batch = self.fabric.global_rank + rank * self.fabric.world_size
+        count = self.num_micro_batches
+        parts = zip(split_micro_batches(x, count), split_micro_batches(labels, count), strict=True)
+        for part, (x_part, labels_part) in enumerate(parts):
+            is_last = part == count - 1
+            micro_batch = self.fabric.global_rank + part * self.fabric.world_size
             one_weight = self.train.mixup_weights == "batch"
             with (
                 self.fabric.no_backward_sync(self.model, enabled=not is_last),
-                running_statistics_kept(self.network, keep=rank > 0),
+                frozen_running_stats(self.network, when=part > 0),
             ):
                 seed_everything(self.seed, step, 0 if one_weight else micro_batch)
-                x_mixed, probabilities = self.mixup(self._stored(x_share), labels_share)
+                x_mixed, probabilities = self.mixup(self._to_memory_format(x_part), labels_part)
                 seed_everything(self.seed, step, micro_batch, 1)
                 scores = self.model(x_mixed)
                 loss = cross_entropy(scores, probabilities)
-                self.fabric.backward(loss / self.num_shares)
-            seen.add(place, loss, scores, probabilities.argmax(1))
+                self.fabric.backward(loss / count)
+            seen.add(name, loss, scores, probabilities.argmax(1))
         if self.train.gradient_clipping:
             self.fabric.clip_gradients(
                 self.model,
                 self.optimiser,
                 max_norm=self.train.gradient_clipping,
-                error_if_nonfinite=False,  # the next reading finds it, and says in which step
+                error_if_nonfinite=False,  # the next flush finds it, and says in which step
             )
         self.optimiser.step()
 
     def _on_device(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Start the way of a batch to the device, which waits for it where it needs it."""
+        """Copy a batch to the device without blocking; the first kernel that uses it waits."""
         device = self.fabric.device
         return x.to(device, non_blocking=True), labels.to(device, non_blocking=True)
 
-    def _stored(self, x: Tensor) -> Tensor:
+    def _to_memory_format(self, x: Tensor) -> Tensor:
         """Return a batch as the network stores its maps."""
         layout = CHANNELS_LAST.get(x.dim()) if self.channels_last else None  # none for views
         return x.contiguous(memory_format=layout) if layout else x
 
-    def _read(self, seen: Running) -> None:
-        for place, loss in seen.read():
-            self._check_finite(loss, place)
+    def _flush_losses(self, seen: EpochMeter) -> None:
+        for step, loss in seen.flush():
+            self._check_finite(loss, step)
 
-    def _check_finite(self, loss: float, place: str) -> None:
+    def _check_finite(self, loss: float, step: str) -> None:
         if not math.isfinite(loss):
             raise UserError(
-                f"{self.name}: the loss is {loss} in {place}; the checkpoint of the last good "
+                f"{self.name}: the loss is {loss} in {step}; the checkpoint of the last good "
                 "epoch is kept; lower learning_rate, or look at the data"
             )
 
     @torch.no_grad()
-    def _validate(self, stop_if_asked: Callable[[], None]) -> Running:
-        self.model.eval()
-        seen = Running()
+    def _validate(self, stop_if_asked: Callable[[], None]) -> EpochMeter:
+        """Score this process's validation images, of which others may have a batch more or less.
+
+        So the network runs without its wrapper, which would wait for the other processes in every
+        batch; all use the statistics of the first process, which are those that are saved.
+        """
+        self.network.eval()
+        if self.fabric.world_size > 1:
+            for buffer in self.network.buffers():
+                torch.distributed.broadcast(buffer, src=0)
+        seen = EpochMeter()
         for x, labels in self.validation_batches:
             stop_if_asked()
             x, labels = self._on_device(x, labels)
-            scores = view_scores(self.model, self._stored(x))
+            with self.fabric.autocast():
+                scores = view_scores(self.network, self._to_memory_format(x)).float()
             seen.add("validation", cross_entropy(scores, labels), scores, labels)
-        seen.read()
+        seen.flush()
         return seen.over_processes(self.fabric)
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 import torch
 from filelock import FileLock, Timeout
 from lightning.fabric import Fabric
+from lightning.fabric.plugins.environments import LightningEnvironment
 from torch import nn
 
 from cgc import paths
@@ -23,11 +24,12 @@ from cgc.data.prepared import read_description
 from cgc.data.table import ClipTable
 from cgc.devices import take_devices
 from cgc.errors import UserError
-from cgc.files import whole_file, write_json
+from cgc.files import atomic_write, remove_unfinished, write_json
 from cgc.models.weights import Architecture, read_safetensors, save_model
 from cgc.networks import package_versions
 from cgc.provenance.job import Job, environment
 from cgc.train.loop import Trainer, seed_everything
+from cgc.train.processes import lost_processes
 from cgc.train.snapshots import join_snapshots
 
 
@@ -35,7 +37,7 @@ def run_train_model(job: Job) -> None:
     """Train the network of a job."""
     initial = job.inputs_of("train_model")  # the image network that a clip network starts from
     is_first_process = train_run(
-        name=job.made.key,
+        name=job.artefact.key,
         model=job.settings["model"],
         variant=Variant(**job.settings["variant"]),
         train=Train(**job.settings["train"]),
@@ -44,10 +46,10 @@ def run_train_model(job: Job) -> None:
         seed=job.settings["seed"],
         data=job.inputs_of("prepare_data")[0].folder,
         initial_weights=initial[0].folder / "model.safetensors" if initial else None,
-        checkpoint=paths.work_dir(job.spec["preset"], job.made.key) / "checkpoint.safetensors",
+        checkpoint=paths.work_dir(job.spec["preset"], job.artefact.key) / "checkpoint.safetensors",
         fingerprint=job.spec["recipe"]["fingerprint"],
         execution=job.execution,
-        output=job.made.folder,
+        output=job.artefact.folder,
     )
     if is_first_process:
         job.finish()
@@ -122,13 +124,15 @@ def train_run(
                 f"{short} clips are shorter than {clips.frames} frames; frames are repeated"
             )
         with _no_other_process(checkpoint, name, fabric):
+            if fabric.is_global_zero:
+                remove_unfinished(checkpoint)
             history = trainer.fit(checkpoint, fingerprint)
         if fabric.is_global_zero:
             save_model(output / "model.safetensors", network, architecture)
             join_snapshots(
                 checkpoint.parent, train.snapshot_epochs, output / "snapshots.safetensors"
             )
-            with whole_file(output / "history.csv") as temporary:
+            with atomic_write(output / "history.csv") as temporary:
                 pd.DataFrame(history).to_csv(temporary, index=False)
             about = {
                 "run": name,
@@ -154,12 +158,14 @@ def train_run(
 def _launched(train: Train, execution: Execution) -> Iterator[Fabric]:
     """Yield this process's view of the run's processes, on devices that no other run has."""
     processes = train.num_processes(execution.devices)
-    with take_devices(execution, processes) as devices:
+    with take_devices(execution, processes) as devices, lost_processes(processes):
         fabric = Fabric(
             accelerator=execution.device(),
             devices=devices,
             strategy="ddp" if processes > 1 else "auto",
             precision=execution.precision,
+            # else Fabric would count on one task a device inside every job of SLURM
+            plugins=LightningEnvironment(),
         )
         fabric.launch()
         yield fabric

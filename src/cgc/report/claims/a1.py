@@ -7,7 +7,7 @@ import torch
 from cgc.config import Config
 from cgc.files import read_json
 from cgc.gates import GateDistances
-from cgc.gates.measured import MeasuredGates, load_measured
+from cgc.gates.measured import ClassDistances, load_measured
 from cgc.gates.record import gate_layers
 from cgc.models import build_model
 from cgc.provenance import parse_run
@@ -75,7 +75,7 @@ def last_layer_is_analysed(subject: Subject) -> Finding | None:
     return _found(config, measured.layer, holds=measured.layer == list(gate_layers(model))[-1])
 
 
-def _measured(config: Config) -> MeasuredGates | None:
+def _measured(config: Config) -> ClassDistances | None:
     distances = valid_artefact("measure_gates", config.gates.run, config)
     if distances is None:
         return None

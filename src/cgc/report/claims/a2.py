@@ -18,7 +18,7 @@ from cgc.data.loader import seeded
 from cgc.layers import ContextGatedConv2d
 from cgc.models import build_model
 from cgc.report.claims.finding import Finding, Subject, anywhere, in_settings
-from cgc.train.recipe import learning_rate_multiple, make_optimiser
+from cgc.train.optim import learning_rate_multiple, make_optimiser
 
 CLASSES = 4
 STEPS = 10  # optimiser steps that stand for an epoch

@@ -67,8 +67,8 @@ def standardised_channels(subject: Subject) -> Finding:
         f"means {_listed(mean)}; deviations {_listed(deviation)}" for mean, deviation in found
     )
     imagenet = ResNet50_Weights.IMAGENET1K_V1.transforms()
-    wanted = torch.tensor([imagenet.mean, imagenet.std])
-    holds = all(torch.allclose(torch.stack(pair), wanted, atol=1e-4) for pair in found)
+    expected = torch.tensor([imagenet.mean, imagenet.std])
+    holds = all(torch.allclose(torch.stack(pair), expected, atol=1e-4) for pair in found)
     return in_settings(" in training, in evaluation ".join(values), holds)
 
 

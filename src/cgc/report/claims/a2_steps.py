@@ -89,10 +89,10 @@ def training_loss(subject: Subject) -> Finding:
         network = RecordingNetwork(train.batch_size).eval()
     x, labels = _batch(train)
     probabilities = network(x).softmax(1)[range(len(x)), labels]
-    wanted = -probabilities.log().mean().item()
+    expected = -probabilities.log().mean().item()
     loss = _train(train, network, num_steps=1)
-    same = isclose(loss, wanted, rel_tol=1e-5)
-    return in_settings("cross-entropy" if same else f"{loss:.4f}, cross-entropy is {wanted:.4f}")
+    same = isclose(loss, expected, rel_tol=1e-5)
+    return in_settings("cross-entropy" if same else f"{loss:.4f}, cross-entropy is {expected:.4f}")
 
 
 def step_parts(train: Train) -> list[int]:

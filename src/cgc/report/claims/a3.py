@@ -75,11 +75,11 @@ def distance_from_temporal_shift(subject: Subject) -> Finding:
 @torch.no_grad()
 def _distance_from_shift(layer: nn.Conv3d) -> float:
     x = torch.randn(1, layer.in_channels, FRAMES, 2, 3)
-    wanted, eighth = x.clone(), layer.in_channels // 8
-    wanted[:, : 2 * eighth] = 0
-    wanted[:, :eighth, :-1] = x[:, :eighth, 1:]
-    wanted[:, eighth : 2 * eighth, 1:] = x[:, eighth : 2 * eighth, :-1]
-    return (layer(x) - wanted[:, :, :: layer.stride[0]]).abs().max().item()
+    expected, eighth = x.clone(), layer.in_channels // 8
+    expected[:, : 2 * eighth] = 0
+    expected[:, :eighth, :-1] = x[:, :eighth, 1:]
+    expected[:, eighth : 2 * eighth, 1:] = x[:, eighth : 2 * eighth, :-1]
+    return (layer(x) - expected[:, :, :: layer.stride[0]]).abs().max().item()
 
 
 def temporal_max_pool(subject: Subject) -> Finding:

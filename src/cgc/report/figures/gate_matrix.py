@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike, NDArray
 
 from cgc.errors import UserError
-from cgc.files import whole_file
+from cgc.files import atomic_write
 from cgc.gates.distances import GateDistances
 from cgc.report.drawing import captioned_figure, short_name
 from cgc.report.figures import FIGURES
@@ -221,5 +221,5 @@ def write_matrix_csv(path: str | Path, distances: GateDistances, classes: Sequen
     }
     index = pd.MultiIndex.from_arrays(list(leading.values()), names=list(leading))
     table = pd.DataFrame(distances.difference.numpy(), index=index, columns=list(classes))
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         table.to_csv(temporary)

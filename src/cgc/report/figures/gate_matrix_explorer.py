@@ -14,7 +14,7 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
 from cgc.config import Config
-from cgc.gates.measured import MeasuredGates, load_measured
+from cgc.gates.measured import ClassDistances, load_measured
 from cgc.report.drawing import captioned_figure, figure_caption, not_run, short_name
 from cgc.report.figures.gate_matrix import (
     MOST_CLASS_NAMES,
@@ -116,7 +116,7 @@ def extreme_pairs(
     )
 
 
-def _measured(config: Config) -> MeasuredGates:
+def _measured(config: Config) -> ClassDistances:
     made = valid_artefact("measure_gates", config.gates.run, config)
     if made is None:
         raise not_run(f"the gate distances of {config.gates.run}", NAME, config)

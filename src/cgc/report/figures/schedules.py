@@ -8,7 +8,7 @@ from cgc.config import Config, Run, Train
 from cgc.layers import ContextGatedConv2d
 from cgc.report.drawing import figure_caption, series_style, setting_panels
 from cgc.report.style import TEXT_WIDTH_INCHES, print_style
-from cgc.train.recipe import learning_rate_multiple, make_optimiser, set_learning_rate
+from cgc.train.optim import learning_rate_multiple, make_optimiser, set_learning_rate
 
 NAME = "fig_schedules"
 STEPS_PER_EPOCH = 100  # against epochs, the curve is the same for any number of iterations

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from cgc.files import whole_file
+from cgc.files import atomic_write
 from cgc.report.cells import displayed, holds_numbers
 from cgc.report.tables.latex import Layout, latex_table
 
@@ -42,7 +42,7 @@ def write_table(
     }
     files = [stem.with_name(stem.name + suffix) for suffix in contents]
     for file, content in zip(files, contents.values(), strict=True):
-        with whole_file(file) as temporary:
+        with atomic_write(file) as temporary:
             temporary.write_text(content, encoding="utf-8")
     return files
 

@@ -6,7 +6,7 @@ import pytest
 
 from cgc.config import CosineSchedule, StepSchedule, Train
 from cgc.models import build_model
-from cgc.train.recipe import learning_rate_multiple, make_optimiser, set_learning_rate
+from cgc.train.optim import learning_rate_multiple, make_optimiser, set_learning_rate
 
 AUGMENT = {"crop": "padded", "size": 32}
 STEP = StepSchedule(kind="step", milestones=[30, 60, 90])

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-ENDING = (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
+SIGNALS_OF_SCHEDULERS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 
 
 class Signals:
@@ -30,7 +30,7 @@ def noted_signals() -> Iterator[Signals]:
     if threading.current_thread() is not threading.main_thread():  # which alone may set handlers
         yield signals
         return
-    before = {number: signal.signal(number, signals) for number in ENDING}
+    before = {number: signal.signal(number, signals) for number in SIGNALS_OF_SCHEDULERS}
     try:
         yield signals
     finally:
