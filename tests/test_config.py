@@ -69,7 +69,7 @@ def test_variant_has_every_option_of_the_layer():
 
 def test_default_configuration_is_the_tiny_preset():
     config = load_config()
-    assert config.label == "tiny"
+    assert config.results_name == "tiny"
     assert Run("imagenet_default", "cgc", 0) in config.runs()
 
 
@@ -87,7 +87,7 @@ def test_null_takes_a_setting_out():
 
 def test_shortened_preset_has_a_label_of_its_own_and_fewer_epochs():
     config = load_config(overrides={"max_epochs": 2})
-    assert config.label == "tiny-short"
+    assert config.results_name == "tiny-short"
     assert {config.train_settings(run).epochs for run in config.runs()} == {2}
 
 
@@ -104,7 +104,7 @@ def test_shortened_preset_has_a_label_of_its_own_and_fewer_epochs():
     ],
 )
 def test_preset_whose_settings_differ_from_its_file_has_another_label(change):
-    assert load_config([PAPER], change).label == "paper-changed"
+    assert load_config([PAPER], change).results_name == "paper-changed"
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_preset_whose_settings_differ_from_its_file_has_another_label(change):
     ],
 )
 def test_preset_keeps_its_label_where_no_training_depends_on_the_change(change):
-    assert load_config([PAPER], change).label == change.get("preset", "paper")
+    assert load_config([PAPER], change).results_name == change.get("preset", "paper")
 
 
 def test_variant_can_change_the_rate_of_the_extra_layers():

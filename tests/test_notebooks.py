@@ -137,7 +137,7 @@ def test_notebook_outside_the_repository_says_where_to_open_it(tmp_path: Path) -
 
 def test_notebook_shows_another_preset(checkout: Path) -> None:
     config = Notebook("schedules", "config/presets/cifar10.yaml").config
-    assert config.label == "cifar10"
+    assert config.results_name == "cifar10"
 
 
 def test_picture_says_what_one_sees(checkout: Path) -> None:

@@ -60,7 +60,7 @@ def make_archive(path: Path, config: Config, *, allow_dirty: bool = False) -> Ar
     names = sorted({*_tracked(), *_results(config)})
     entries = [_Entry.of(Path(name)) for name in names]
     about: dict[str, Any] = {"name": NAME, "version": __version__, "commit": commit}
-    about |= {"preset": config.label}
+    about |= {"preset": config.results_name}
     about["files"] = {entry.name: entry.sha256 for entry in entries if not entry.target}
     about["links"] = {entry.name: entry.target for entry in entries if entry.target}
     entries.insert(0, _Entry(MANIFEST, json_text(about).encode()))
@@ -107,7 +107,7 @@ def _results(config: Config) -> list[str]:
     records = [RESULTS / f"{name}.provenance.json" for name in targets(config)]
     lacking = [path.name.split(".")[0] for path in records if not _is_of(path, config)]
     if lacking:
-        told = f"results/ has not this preset ({config.label}) for {', '.join(lacking)}"
+        told = f"results/ has not this preset ({config.results_name}) for {', '.join(lacking)}"
         raise UserError(f"{told}: {MAKE_ALL}")
     different, _ = differences([], config)
     if different:

@@ -1,5 +1,6 @@
 """Batches: order and augmentation depend on seed and epoch, and on nothing else."""
 
+import os
 import pickle
 import re
 from multiprocessing import active_children
@@ -13,6 +14,7 @@ from cgc.data.table import ImageTable
 from cgc.data.transforms import evaluation_transform, train_transform
 from cgc.data.writer import write_set
 from cgc.errors import UserError
+from cgc.signals import SIGNALS_OF_SCHEDULERS
 
 AUGMENT = train_transform(crop="padded", size=8, flip=True, mean=[0.5] * 3, std=[0.25] * 3)
 PLAIN = evaluation_transform(resize=None, size=8, mean=[0.5] * 3, std=[0.25] * 3)
@@ -195,3 +197,13 @@ def test_broken_image_leaves_no_worker_behind(broken_table):
     assert len(set(active_children()) - others) == 2
     del loader
     assert set(active_children()) <= others
+
+
+def test_workers_leave_the_signals_of_schedulers_to_the_training(table):
+    batches = iter(train_loader(table, AUGMENT, batch_size=4, seed=0, workers=1))
+    first = next(batches)
+    for worker in active_children():
+        for number in SIGNALS_OF_SCHEDULERS:
+            os.kill(worker.pid, number)
+    whole = train_loader(table, AUGMENT, batch_size=4, seed=0, workers=0)
+    assert all(torch.equal(a[0], b[0]) for a, b in zip([first, *batches], whole, strict=True))

@@ -149,7 +149,7 @@ def test_artefact_that_an_earlier_version_accepted_is_readable(config, made):
         lambda config: provenance.stale(config),
         lambda config: differences([], config),
         lambda config: publish_record(
-            config, "figure", [], [artefact("train_model", RUN, config.label)]
+            config, "figure", [], [artefact("train_model", RUN, config.results_name)]
         ),
     ],
     ids=["status", "verify", "publish"],

@@ -22,7 +22,7 @@ HISTORY = "epoch,validation_top1_percent\n1,40\n2,50\n"
 
 def train(config: Config, run: str, **scores: Any) -> None:
     """Make a run with a history and what it scored."""
-    trained = artefact("train_model", run, config.label)
+    trained = artefact("train_model", run, config.results_name)
     about = json.dumps({"device": "Test GPU", "duration_seconds": 36.0, "commit": "abc123"})
     make(config, trained, {"history.csv": HISTORY, "run.json": about})
     make_metrics(config, run, **scores)
@@ -37,7 +37,7 @@ def measure(config: Config) -> None:
     unknown = control("plain_features", None, refused="there is no plain run")
     rows = [control("kernels", SHARES[0]), control("pixels", 0.3), unknown, *draws]
     make_controls(config, rows, [control("kernels", 0.4, epoch=1)])
-    made = artefact("measure_gates", config.gates.run, config.label)
+    made = artefact("measure_gates", config.gates.run, config.results_name)
     make(config, made, {"gate_distances.safetensors": _distances()})
 
 

@@ -165,7 +165,7 @@ def test_command_makes_tables_and_figures_of_the_copy(config: Config) -> None:
     assert told.exit_code == 0
     assert told.stdout.splitlines()[-1] == str(FOLDER / "reference.json")
     assert references() == ["tiny"]
-    assert read_reference("tiny").config.label == "reference/tiny"
+    assert read_reference("tiny").config.results_name == "reference/tiny"
     drawn = set(FIGURES) - {"fig_p3d_a"}  # no clips were run
     for suffix in ("pdf", "png"):
         assert {path.stem for path in FOLDER.glob(f"*.{suffix}")} == drawn

@@ -73,7 +73,7 @@ def publish_all() -> Config:
     for name in ("config", "docs"):
         Path(name).symlink_to(ROOT / name)
     config = load_config()
-    trained = artefact("train_model", MADE_RUN, config.label)
+    trained = artefact("train_model", MADE_RUN, config.results_name)
     make(config, trained, {"run.json": json.dumps(RUN_FILE)})
     make_metrics(config, MADE_RUN, top1_percent=91.25)
     make_shares(config, [layer_share("conv1", 0.5), layer_share("conv2", 0.75)])

@@ -80,7 +80,7 @@ def test_stale_number_is_not_shown() -> None:
 def test_device_of_metrics_without_their_run_is_not_guessed() -> None:
     config = load_config()
     make_metrics(config, DEFAULT)
-    artefact("train_model", DEFAULT, config.label).path("run.json").unlink()
+    artefact("train_model", DEFAULT, config.results_name).path("run.json").unlink()
     assert row_of_cgc(config)["device"] == "not recorded"
 
 

@@ -197,6 +197,14 @@ def test_checkpoint_is_removed_when_the_run_is_complete(train, tmp_path):
     assert not list((tmp_path / "run" / "work").iterdir())
 
 
+def test_what_a_kill_left_of_a_checkpoint_is_removed(train, tmp_path):
+    left = tmp_path / "run" / "work" / ".checkpoint.0123abcd.safetensors"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half of a state")
+    train("run")
+    assert not left.exists()
+
+
 def test_checkpoint_of_another_recipe_is_not_continued(train, monkeypatch, tmp_path):
     fresh = train("fresh")
     with monkeypatch.context() as patch:

@@ -31,14 +31,14 @@ except UserError as error:
 if sys.stderr.isatty():
     os.environ["CGC_TERMINAL"] = "1"
 
-DATA = str(paths.data_dir(CONFIG.label, "{dataset}"))
-METRICS = str(paths.metrics_dir(CONFIG.label, "{run}"))
-EVALUATION = str(paths.evaluation_dir(CONFIG.label, "{run}"))
-CHECKPOINT = str(paths.checkpoint_dir(CONFIG.label, "{run}"))
-GATES = str(paths.gates_dir(CONFIG.label, "{run}"))
+DATA = str(paths.data_dir(CONFIG.results_name, "{dataset}"))
+METRICS = str(paths.metrics_dir(CONFIG.results_name, "{run}"))
+EVALUATION = str(paths.evaluation_dir(CONFIG.results_name, "{run}"))
+CHECKPOINT = str(paths.checkpoint_dir(CONFIG.results_name, "{run}"))
+GATES = str(paths.gates_dir(CONFIG.results_name, "{run}"))
 # What a job takes of the `gpu` resource, which the profile bounds; training may take more.
 GPUS = 0 if CONFIG.execution.accelerator == "cpu" else 1
-LOGS = f"logs/{CONFIG.label}"
+LOGS = f"logs/{CONFIG.results_name}"
 # What figures and tables are made from, a file that has another name when any of it changes: the
 # preset, the artefacts' recipes, and the code of the report.
 PUBLICATION = str(provenance.write_publication(CONFIG))
@@ -62,7 +62,7 @@ def to_be_made(stage):
 
 def files_of(stage, key):
     """An artefact as an input: given while it is valid, else a dependency like any other."""
-    artefact = provenance.artefact(stage, key, CONFIG.label)
+    artefact = provenance.artefact(stage, key, CONFIG.results_name)
     files = [str(path) for path in artefact.paths()]
     return files if str(artefact) in STALE else [ancient(file) for file in files]
 

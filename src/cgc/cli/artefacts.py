@@ -102,7 +102,7 @@ def plan(
         for made in [work.of_target(target)]
     }
     if as_json:
-        print(json.dumps({"preset": work.config.label, "targets": rows}))
+        print(json.dumps({"preset": work.config.results_name, "targets": rows}))
     else:
         _print_plan(rows, work.config)
 
@@ -182,7 +182,7 @@ def _print_summary(states: States, config: Config) -> None:
         if why := "; ".join(_UPSTREAM.sub(r"\1", why) for why in about["why"] or about["notes"]):
             groups.setdefault((about["state"], why), []).append(name)
     out = terminal()
-    out.print(f"Preset {config.label}, {len(states)} artefacts", table, sep="\n")
+    out.print(f"Preset {config.results_name}, {len(states)} artefacts", table, sep="\n")
     for (state, why), names in list(groups.items())[:MOST_REASONS]:
         others = f" and {len(names) - 1} more" if len(names) > 1 else ""
         out.print(Text.assemble("\n", (state, COLOURS[state]), f" {names[0]}{others}"))
@@ -202,7 +202,7 @@ def _print_plan(rows: dict[str, dict[str, Any]], config: Config) -> None:
         size = f"{row['bytes'] / 10**9:.2f} GB"
         table.add_row(target, str(row["artefacts"]), str(row["runs"]), hours, size)
     out, devices = terminal(), config.execution.devices
-    out.print(f"Preset {config.label}: {config.description}", table, sep="\n")
+    out.print(f"Preset {config.results_name}: {config.description}", table, sep="\n")
     most = max((row["hours"] or 0 for row in rows.values()), default=0)
     if most >= HOURS_PER_DAY:
         days = most / HOURS_PER_DAY
@@ -213,7 +213,9 @@ def _print_plan(rows: dict[str, dict[str, Any]], config: Config) -> None:
 def _find(name: str, config: Config) -> provenance.Artefact:
     known = {str(made): made for made in provenance.artefacts(config)}
     if name not in known:
-        raise UserError(f"{config.label} has no artefact {name}: `cgc status` lists them all")
+        raise UserError(
+            f"{config.results_name} has no artefact {name}: `cgc status` lists them all"
+        )
     return known[name]
 
 

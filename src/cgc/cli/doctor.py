@@ -27,13 +27,13 @@ def doctor(configfile: ConfigFiles = None, as_json: AsJson = False) -> None:
     blocking = [finding.name for finding in findings if finding.state == "blocks"]
     if as_json:
         found = [finding._asdict() for finding in findings]
-        print(json.dumps({"preset": config.label, "ready": not blocking, "findings": found}))
+        print(json.dumps({"preset": config.results_name, "ready": not blocking, "findings": found}))
     else:
         verdict = f"is blocked by {', '.join(blocking)}" if blocking else "can be made here"
         table = Table.grid(padding=(0, 2))
         for finding in findings:
             table.add_row(Text(*SIGNS[finding.state]), finding.name, Text(_text(finding)))
-        terminal().print(table, Text(f"Preset {config.label} {verdict}."), sep="\n")
+        terminal().print(table, Text(f"Preset {config.results_name} {verdict}."), sep="\n")
     if blocking:
         raise typer.Exit(1)
 

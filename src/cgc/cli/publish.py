@@ -43,7 +43,7 @@ def draw_gate_matrix(config: Config, folder: Path) -> tuple[list[Path], Artefact
     )
     from cgc.report.style import FigureMetadata, save_figure
 
-    made = artefact("measure_gates", config.gates.run, config.label)
+    made = artefact("measure_gates", config.gates.run, config.results_name)
     measured = load_measured(made.folder / "gate_distances.safetensors")
     distances, classes = measured.distances, measured.classes
     caption = gate_matrix_caption(
@@ -111,7 +111,9 @@ def render_notebook(
     config, stem = read_publication(publication), f"fig_{name}"
     if name not in notebooks_of(config):
         known = ", ".join(notebooks_of(config))
-        raise UserError(f"preset {config.label} has no notebook {name}: choose one of {known}")
+        raise UserError(
+            f"preset {config.results_name} has no notebook {name}: choose one of {known}"
+        )
     about, page = FIGURES[stem], RESULTS / "notebooks" / f"{name}.html"
     run = run_notebook(NOTEBOOKS / f"{name}.py", publication=str(publication))
     with atomic_write(page) as temporary:
@@ -132,7 +134,7 @@ def make_report(publication: Publication) -> None:
     with atomic_write(path) as temporary:
         temporary.write_text(render_report(config), encoding="utf-8")
     publish_record(config, "report", [path], shown(config))
-    print(f"{path} (preset {config.label}, {path.stat().st_size / 1e6:.1f} MB)")
+    print(f"{path} (preset {config.results_name}, {path.stat().st_size / 1e6:.1f} MB)")
 
 
 ALL = (plot_gate_matrix, make_table, render_notebook, make_report)

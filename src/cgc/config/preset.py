@@ -104,11 +104,11 @@ class Config(Section):
     _is_reference: bool = PrivateAttr(False)  # see `as_reference`
 
     @property
-    def label(self) -> str:
+    def results_name(self) -> str:
         """The preset's name in paths.
 
         A preset's name is a promise: one that was shortened, or whose settings differ from those of
-        its file, has another label.
+        its file, has another one.
         """
         if self._is_reference:
             return f"{REFERENCE}/{self.preset}"
@@ -119,7 +119,7 @@ class Config(Section):
     @property
     def name(self) -> str:
         """The preset's name in captions and tables, which say in words what is a reference."""
-        return self.preset if self._is_reference else self.label
+        return self.preset if self._is_reference else self.results_name
 
     @property
     def is_reference(self) -> bool:

@@ -154,7 +154,7 @@ def data(work: Work) -> Iterator[Finding]:
     config = work.config
     for name, must_be_prepared in work.datasets().items():
         if not must_be_prepared:
-            folder = artefact("prepare_data", name, config.label).folder
+            folder = artefact("prepare_data", name, config.results_name).folder
             yield Finding(name, f"prepared in {folder}")
             continue
         try:

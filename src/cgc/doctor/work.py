@@ -55,7 +55,9 @@ class Work:
         name = Path(target).name.split(".")[0]
         if name not in self.by_target:
             known = ", ".join(self.by_target)
-            raise UserError(f"{self.config.label} has no target {target}: choose from {known}")
+            raise UserError(
+                f"{self.config.results_name} has no target {target}: choose from {known}"
+            )
         return self.by_target[name]
 
     def datasets(self) -> dict[str, bool]:

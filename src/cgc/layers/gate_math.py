@@ -12,6 +12,7 @@ G conv groups, O output and C input channels, K kernel positions.
 """
 
 from math import gcd
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -38,37 +39,37 @@ class GateOdds:
         input_logits, output_logits: G1 (B, C, K) and G2 (B, O, K).
         groups: conv groups G.
         dtype: of the computation, see `math_dtype`.
+        layout: `sample` lets `odds` take all positions at once, in long rows; `position` puts the
+            kernel positions first, so that it takes them one at a time.
     """
 
     def __init__(
-        self, input_logits: Tensor, output_logits: Tensor, groups: int, dtype: torch.dtype
+        self,
+        input_logits: Tensor,
+        output_logits: Tensor,
+        groups: int,
+        dtype: torch.dtype,
+        *,
+        layout: Literal["sample", "position"],
     ) -> None:
         self.inputs = input_logits.to(dtype).unflatten(1, (groups, 1, -1))  # (B,G,1,C/G,K)
         self.outputs = output_logits.to(dtype).unflatten(1, (groups, -1, 1))  # (B,G,O/G,1,K)
         self.cap = FULL_RANGE[dtype]
-        # asking would make a GPU wait for its host
+        # reading the largest logit would synchronise host and GPU
         self.factored = input_logits.device.type == "cpu" and all(
             _largest(logits) < HALF_RANGE[dtype] for logits in (input_logits, output_logits)
         )
         if self.factored:
             self.inputs, self.outputs = self.inputs.neg().exp_(), self.outputs.neg().exp_()
-
-    def by_sample(self) -> "GateOdds":
-        """Let `odds` take all positions at once, in long rows.
-
-        PyTorch starts anew for each row of a broadcast, and rows of K numbers are short: the output
-        part, repeated side by side for several input channels, made this 3 to 5 times faster.
-        """
-        copies = gcd(self.inputs.shape[3], MOST_COPIES)
-        self.inputs = self.inputs.unflatten(3, (-1, copies)).flatten(-2)  # (B,G,1,C/G/copies,...)
-        self.outputs = self.outputs.repeat(1, 1, 1, 1, copies)  # (B,G,O/G,1,copies*K)
-        return self
-
-    def by_position(self) -> "GateOdds":
-        """Put the kernel positions first, so that `odds` takes them one at a time."""
-        self.inputs = self.inputs.movedim(-1, 0).contiguous()
-        self.outputs = self.outputs.movedim(-1, 0).contiguous()
-        return self
+        if layout == "position":
+            self.inputs = self.inputs.movedim(-1, 0).contiguous()
+            self.outputs = self.outputs.movedim(-1, 0).contiguous()
+        else:
+            # PyTorch handles the rows of a broadcast one by one, and rows of K elements are short:
+            # repeating the output part for several input channels made this 3 to 5 times faster.
+            copies = gcd(self.inputs.shape[3], MOST_COPIES)
+            self.inputs = self.inputs.unflatten(3, (-1, copies)).flatten(-2)  # (B,G,1,C/G/copies,.)
+            self.outputs = self.outputs.repeat(1, 1, 1, 1, copies)  # (B,G,O/G,1,copies*K)
 
     def odds(self, at: tuple[slice | int, ...], out: Tensor) -> Tensor:
         """Write the odds at the index `at` into `out`."""

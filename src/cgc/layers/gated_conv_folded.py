@@ -38,7 +38,7 @@ def backward(
     *,
     max_elements: int,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return the gradients of x (nothing of it unless needed), weight, G1 and G2."""
+    """Return the gradients of x (empty unless `needs_x`), weight, G1 and G2."""
     work = _Work(x, weight, G1, G2, geometry, max_elements, buffers=2)
     grad_x = torch.empty_like(x if needs_x else x[:0])
     grad_weight = torch.zeros_like(work.weight_GOCK)
@@ -73,7 +73,7 @@ class _Work:
     ) -> None:
         self.x, self.geometry, self.kernel_shape = x, geometry, weight.shape[1:]
         dtype = math_dtype(weight, G1, G2)
-        self.gates = GateOdds(G1, G2, geometry.groups, dtype).by_sample()
+        self.gates = GateOdds(G1, G2, geometry.groups, dtype, layout="sample")
         self.weight_GOCK = weight.to(dtype).reshape(
             geometry.groups, -1, weight.shape[1], G1.shape[2]
         )
@@ -97,7 +97,7 @@ class _Work:
     def convolve_backward(
         self, grad: Tensor, block: slice, kernels: Tensor, needs_x: bool
     ) -> tuple[Tensor, Tensor]:
-        """Return the gradients of a block of x (nothing of it unless needed) and of its kernels."""
+        """Return the gradients of a block of x (empty unless `needs_x`) and of its kernels."""
         x = self.x[block]
         grad_x, grad_kernels, _ = torch.ops.aten.convolution_backward(
             grad.reshape(1, -1, *grad.shape[2:]), *self._fold(x, kernels), None,

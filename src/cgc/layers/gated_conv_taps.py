@@ -48,7 +48,7 @@ def backward(
     geometry: Geometry,
     needs_x: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return the gradients of x (nothing of it unless needed), weight, G1 and G2."""
+    """Return the gradients of x (empty unless `needs_x`), weight, G1 and G2."""
     plan = _Plan(x, weight, G1, G2, geometry)
     tiles = plan.empty_tiles(3)
     grad_x = torch.empty_like(x if needs_x else x[:0])
@@ -88,7 +88,7 @@ class _Plan:
         groups, self.dtype = geometry.groups, math_dtype(x, weight, G1, G2)
         weight_GOCK = weight.to(self.dtype).reshape(groups, -1, weight.shape[1], G1.shape[2])
         self.weight_KGOC = weight_GOCK.movedim(-1, 0).contiguous()
-        self.gates = GateOdds(G1, G2, groups, self.dtype).by_position()
+        self.gates = GateOdds(G1, G2, groups, self.dtype, layout="position")
         output_size = geometry.output_size(x.shape[2:], weight.shape[2:])
         self.taps = list(geometry.taps(weight.shape[2:], output_size))
         self.output_shape = (groups, prod(output_size), len(weight) // groups)

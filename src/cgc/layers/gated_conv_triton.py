@@ -215,7 +215,7 @@ def backward(
     geometry: Geometry,
     needs_x: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return the gradients of x (nothing of it unless needed), weight, G1 and G2."""
+    """Return the gradients of x (empty unless `needs_x`), weight, G1 and G2."""
     (B, C, H, W), (O, out_H, out_W) = x.shape, grad.shape[1:]
     grad_x = torch.empty_like(x if needs_x else x[:0])
     with torch.cuda.device_of(x):

@@ -131,7 +131,7 @@ def artefacts(config: Config) -> list[Artefact]:
         "measure_all_gates": [str(run) for run in config.gate_runs(config.runs())],
         "measure_controls": [config.gates.run],
     }
-    return [artefact(stage, key, config.label) for stage in STAGES for key in keys[stage]]
+    return [artefact(stage, key, config.results_name) for stage in STAGES for key in keys[stage]]
 
 
 def parse_run(key: str, config: Config) -> Run:
@@ -142,5 +142,5 @@ def parse_run(key: str, config: Config) -> Run:
     """
     known = {str(run): run for run in config.all_runs()}
     if key not in known:
-        raise UserError(f"{config.label} has no run {key}; there are {', '.join(known)}")
+        raise UserError(f"{config.results_name} has no run {key}; there are {', '.join(known)}")
     return known[key]

@@ -57,7 +57,7 @@ def publish_record(
     path = RESULTS / f"{name}.provenance.json"
     content = {
         "name": name,
-        "preset": config.label,
+        "preset": config.results_name,
         "config": config_hash(config),
         "made": environment(),
         "files": {output.as_posix(): file_hash(output) for output in outputs},

@@ -19,7 +19,7 @@ PUBLISHES, REPORT = "cgc.cli.publish", "cgc.report"
 def spec_path(config: Config, stage: str, key: str) -> Path:
     """Return where the spec of an artefact is written; another recipe has another spec."""
     fingerprint = recipe(stage, key, config)["fingerprint"]
-    return paths.SPECS / config.label / stage / f"{key}.{fingerprint[:12]}.json"
+    return paths.SPECS / config.results_name / stage / f"{key}.{fingerprint[:12]}.json"
 
 
 def write_spec(config: Config, stage: str, key: str, because: list[str]) -> Path:
@@ -27,7 +27,7 @@ def write_spec(config: Config, stage: str, key: str, because: list[str]) -> Path
     path = spec_path(config, stage, key)
     told: dict[str, Any] = {
         "recipe": recipe(stage, key, config),
-        "preset": config.label,
+        "preset": config.results_name,
         "execution": config.execution.model_dump(mode="json"),
         "because": because,
     }
@@ -50,7 +50,7 @@ def write_publication(config: Config) -> Path:
     """
     content = json_text(
         {
-            "preset": config.label,
+            "preset": config.results_name,
             "config": settings(config),
             "code": code_hashes(PUBLISHES, *modules_below(REPORT)),
             "recipes": {
@@ -60,7 +60,9 @@ def write_publication(config: Config) -> Path:
         }
     )
     path = (
-        paths.SPECS / config.label / f"publication.{sha256(content.encode()).hexdigest()[:12]}.json"
+        paths.SPECS
+        / config.results_name
+        / f"publication.{sha256(content.encode()).hexdigest()[:12]}.json"
     )
     if not path.exists():
         with atomic_write(path) as temporary:

@@ -50,7 +50,7 @@ def differences(
 
 
 def _everything(config: Config) -> tuple[list[Path], list[Artefact]]:
-    records = [path for path in _records() if read_record(path)["preset"] == config.label]
+    records = [path for path in _records() if read_record(path)["preset"] == config.results_name]
     return records, [made for made in artefacts(config) if made.provenance.exists()]
 
 

@@ -102,8 +102,8 @@ def _check_settings(config: Config, reference: Config) -> None:
     if other:
         more = f" and {len(other) - 1} more" if len(other) > 1 else ""
         raise UserError(
-            f"{config.label} has other settings than its reference: {other[0]}{more}; compare runs "
-            "in the reference's settings"
+            f"{config.results_name} has other settings than its reference: {other[0]}{more}; "
+            "compare runs in the reference's settings"
         )
 
 

@@ -36,10 +36,10 @@ def keep_runs(config: Config) -> Config:
         UserError: the preset was shortened or changed, has no valid results, or a file is not the
             one that was recorded, or too large for git.
     """
-    if config.label != config.preset:
+    if config.results_name != config.preset:
         raise UserError(
-            f"a reference is of a whole preset, as its file says it: got {config.label}, leave out "
-            "what shortens or changes it"
+            f"a reference is of a whole preset, as its file says it: got {config.results_name}, "
+            "leave out what shortens or changes it"
         )
     reference = config.as_reference()
     contents = _contents(config, reference)
@@ -86,8 +86,8 @@ def _contents(config: Config, reference: Config) -> dict[Path, bytes]:
         )
     contents: dict[Path, bytes] = {}
     for made in with_upstream(valid):
-        target = artefact(made.stage, made.key, reference.label)
-        record = recorded(made) | {"preset": reference.label}
+        target = artefact(made.stage, made.key, reference.results_name)
+        record = recorded(made) | {"preset": reference.results_name}
         contents[target.provenance] = json_text(record).encode()
         names = made.files if made.stage in RESULTS else UPSTREAM.get(made.stage, ())
         for name in names:

@@ -270,12 +270,12 @@ def _difference_in_words(row: dict[str, Any]) -> str:
 
 
 def _about_run(config: Config, run: str) -> dict[str, Any]:
-    path = artefact("train_model", run, config.label).path("run.json")
+    path = artefact("train_model", run, config.results_name).path("run.json")
     return read_json(path, made_by="train_model")
 
 
 def _chance(config: Config, setting: str) -> float:
-    folder = artefact("prepare_data", config.settings[setting].dataset, config.label).folder
+    folder = artefact("prepare_data", config.settings[setting].dataset, config.results_name).folder
     classes = read_json(folder / "dataset.json", made_by="prepare_data")["classes"]
     return 100 / len(classes)
 

@@ -64,7 +64,7 @@ class Notebook:
         if not self.publishes:
             return self.show(draw, about.alt_text)
         figure, made = draw(self.config), origin(self.config, about.shown(self.config))
-        metadata = FigureMetadata(about.title, self.config.label, made)
+        metadata = FigureMetadata(about.title, self.config.results_name, made)
         save_figure(figure, RESULTS / self.stem, metadata)
         return _picture(figure, about.alt_text)
 

@@ -41,7 +41,11 @@ class Published:
         else:
             chosen = [str(run) for run in runs if run.setting.startswith(self.settings)]
             keys = dict.fromkeys(self.stages, chosen)
-        return [artefact(stage, key, config.label) for stage in self.stages for key in keys[stage]]
+        return [
+            artefact(stage, key, config.results_name)
+            for stage in self.stages
+            for key in keys[stage]
+        ]
 
 
 def preset_sentences(config: Config) -> str:

@@ -24,7 +24,7 @@ COUNTS = ("num_images", "num_parameters", "num_macs")
 
 def valid_artefact(stage: str, key: str, config: Config) -> Artefact | None:
     """Return an artefact whose numbers may be shown; None when it is missing or stale."""
-    made = artefact(stage, key, config.label)
+    made = artefact(stage, key, config.results_name)
     return None if why_stale(made, config) else made
 
 
@@ -93,7 +93,7 @@ def chance_percent(config: Config, setting: str) -> float | None:
 
     Validation sets with equally many images of each class are assumed.
     """
-    folder = artefact("prepare_data", config.settings[setting].dataset, config.label).folder
+    folder = artefact("prepare_data", config.settings[setting].dataset, config.results_name).folder
     if not (folder / "dataset.json").exists():
         return None
     return 100 / len(read_description(folder)["classes"])
@@ -115,7 +115,7 @@ def images_and_seeds(config: Config, setting: str) -> str:
 
 def trained_on(config: Config, run: str) -> str:
     """Return the device that a run was trained on."""
-    path = artefact("train_model", run, config.label).path("run.json")
+    path = artefact("train_model", run, config.results_name).path("run.json")
     if not path.exists():  # only the metrics were kept
         return "not recorded"
     return read_json(path, made_by="train_model")["device"]

@@ -41,7 +41,7 @@ def finished_runs(config: Config, setting: str) -> list[FinishedRun]:
         return []
     found = []
     for run in config.all_runs():
-        trained = artefact("train_model", str(run), config.label)
+        trained = artefact("train_model", str(run), config.results_name)
         paths = trained.path("run.json"), trained.path("history.csv")
         if run.setting != setting or not all(path.exists() for path in paths):
             continue

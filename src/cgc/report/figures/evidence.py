@@ -73,7 +73,9 @@ def _points(config: Config) -> Iterator[dict[str, object]]:
     made = valid_artefact("measure_controls", run, config)
     if made is None:
         return
-    history = pd.read_csv(checkpoint_dir(config.label, run) / "history.csv").set_index("epoch")
+    history = pd.read_csv(checkpoint_dir(config.results_name, run) / "history.csv").set_index(
+        "epoch"
+    )
     controls = read_json(made.folder / "gate_controls.json", made_by=made.stage)
     snapshots = read_json(made.folder / "gate_snapshots.json", made_by=made.stage)
     last = int(history.index[-1])

@@ -69,7 +69,7 @@ def read_histories(config: Config) -> pd.DataFrame:
 
 
 def _history(run: Run, config: Config) -> pd.DataFrame:
-    file = artefact("train_model", str(run), config.label).path("history.csv")
+    file = artefact("train_model", str(run), config.results_name).path("history.csv")
     if not valid_artefact("evaluate_model", str(run), config) or not file.exists():
         return pd.DataFrame()
     return pd.read_csv(file).assign(setting=run.setting, variant=run.variant, seed=run.seed)

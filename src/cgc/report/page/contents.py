@@ -97,7 +97,7 @@ def published_file(name: str, suffix: str, config: Config) -> PublishedFile:
     if record["config"] != config_hash(config):
         raise UserError(
             f"{path} is of preset {record['preset']} with other settings than the report's, "
-            f"preset {config.label}: {again}"
+            f"preset {config.results_name}: {again}"
         )
     if not path.exists():
         raise UserError(f"{path} is missing: {again}")

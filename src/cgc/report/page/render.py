@@ -178,7 +178,7 @@ def _groups(claims: pd.DataFrame) -> dict[str, list[dict[Hashable, str]]]:
 
 def _keywords(config: Config) -> str:
     """Return what the page's own metadata say, as those of a figure do."""
-    return FigureMetadata("Report", config.label, origin(config, shown(config))).as_pdf()[
+    return FigureMetadata("Report", config.results_name, origin(config, shown(config))).as_pdf()[
         "Keywords"
     ]
 

@@ -51,7 +51,7 @@ def is_shipped(config: Config, run: Run) -> bool:
     """Tell whether the records of a training are those of the preset's reference, byte by byte."""
     ours, theirs = (
         [artefact("train_model", str(run), label).path(name) for name in SHIPPED]
-        for label in (config.label, config.as_reference().label)
+        for label in (config.results_name, config.as_reference().results_name)
     )
     return all(
         mine.exists() and other.exists() and file_hash(mine) == file_hash(other)
@@ -64,7 +64,7 @@ def _weights_hash(config: Config, run: Run) -> str | None:
 
     A clone has evaluations without their checkpoints, which only the records know.
     """
-    trained = artefact("train_model", str(run), config.label)
+    trained = artefact("train_model", str(run), config.results_name)
     evaluated = valid_artefact("evaluate_model", str(run), config)
     if evaluated:
         files = (read_provenance(evaluated.provenance) or {})["inputs"][str(trained)]
@@ -88,7 +88,7 @@ def _training(config: Config, run: Run) -> dict[str, Any]:
 
 
 def _run_record(config: Config, run: Run) -> dict[str, Any] | None:
-    path = artefact("train_model", str(run), config.label).path("run.json")
+    path = artefact("train_model", str(run), config.results_name).path("run.json")
     return read_json(path, made_by="train_model") if path.exists() else None
 
 
