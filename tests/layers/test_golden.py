@@ -1,5 +1,6 @@
-"""The layer against vectors made by an independent NumPy implementation with plain loops."""
+"""The layer against the vectors of `tests/golden/make.py`: NumPy, plain loops, nothing of ours."""
 
+import runpy
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from cgc.layers import ContextGatedConv2d
 
 GOLDEN = sorted((Path(__file__).parents[1] / "golden").glob("*.npz"))
-assert len(GOLDEN) == 4
+assert len(GOLDEN) == 5
 
 
 @pytest.fixture(params=GOLDEN, ids=lambda path: path.stem)
@@ -34,6 +35,12 @@ def golden(request):
     assert not unexpected
     assert all(name.endswith("num_batches_tracked") for name in missing)
     return conv.eval(), vectors
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
+def test_generator_computes_the_vectors_again(path):
+    script = runpy.run_path(str(path.with_name("make.py")))
+    assert script["deviation"](path) < 1e-12
 
 
 def test_gate_logits_match_the_golden_vectors(golden):
