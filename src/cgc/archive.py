@@ -21,9 +21,9 @@ from cgc.errors import UserError
 from cgc.files import atomic_write, json_text
 from cgc.paths import RESULTS
 from cgc.provenance.job import git_commit
-from cgc.provenance.manifest import MANIFEST
 from cgc.provenance.publication import read_record
 from cgc.provenance.recipes import config_hash
+from cgc.provenance.records import MANIFEST
 from cgc.provenance.verification import differences
 from cgc.report.targets import targets
 

@@ -13,8 +13,8 @@ from cgc.config import load_config
 from cgc.errors import UserError
 from cgc.models import MODELS
 from cgc.provenance import artefact, job, notes, recipes, why_stale, write_spec
-from cgc.provenance.changes import changes
 from cgc.provenance.publication import publish_record
+from cgc.provenance.validity import changes
 from cgc.provenance.verification import differences
 
 

@@ -16,14 +16,15 @@ from cgc.provenance.artefacts import (
     artefacts,
     parse_run,
 )
-from cgc.provenance.recipes import fingerprint, recipe
-from cgc.provenance.records import file_hash, read_provenance
-from cgc.provenance.specs import (
+from cgc.provenance.recipes import (
+    fingerprint,
     read_publication,
+    recipe,
     spec_path,
     write_publication,
     write_spec,
 )
+from cgc.provenance.records import file_hash, read_provenance
 from cgc.provenance.validity import notes, other_inputs, stale, why_stale
 
 __all__ = [

@@ -17,8 +17,7 @@ from cgc.config import Execution
 from cgc.errors import UserError
 from cgc.files import read_json, write_json
 from cgc.provenance import Artefact, artefact, read_provenance
-from cgc.provenance.manifest import archive_commit
-from cgc.provenance.records import Recipe, check_fields
+from cgc.provenance.records import Recipe, archive_commit, check_fields
 from cgc.provenance.source_code import SOURCE
 
 

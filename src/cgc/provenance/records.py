@@ -1,4 +1,4 @@
-"""Provenance files: what an artefact was made from, read and checked."""
+"""Records of what was made: provenance files, and the list of what an archive holds."""
 
 import hashlib
 from pathlib import Path
@@ -12,6 +12,10 @@ from cgc.files import check_regular, read_json
 
 Name = Annotated[str, StringConstraints(pattern="^[a-z_]+:.")]  # stage:key
 Hashes = dict[str, str]  # by file
+
+MANIFEST = "MANIFEST.json"  # what an archive holds; an unpacked one knows its commit from it
+# What steps make is no code: it may change without making the archive another one.
+MADE = ("data/", "results/", "dvc.lock")
 
 
 class Recipe(BaseModel, extra="forbid", strict=True):
@@ -88,3 +92,38 @@ def file_hash(path: Path) -> str:
     check_regular(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_manifest(root: Path) -> dict[str, Any] | None:
+    """Return the manifest of an unpacked archive; None where there is none.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    path = root / MANIFEST
+    return read_json(path, made_by="tar, from the archive again") if path.exists() else None
+
+
+def archive_commit(root: Path) -> str | None:
+    """Return the commit of an unpacked archive, with `-dirty` when its code was changed.
+
+    Args:
+        root: the folder that the archive was unpacked to.
+
+    Returns:
+        such as `archive of 0123456789ab`; None where no archive was unpacked.
+
+    Raises:
+        UserError: the manifest is damaged.
+    """
+    manifest = read_manifest(root)
+    if manifest is None:
+        return None
+    is_changed = any(
+        not (root / name).is_file() or file_hash(root / name) != known
+        for name, known in manifest["files"].items()
+        if not name.startswith(MADE)
+    )
+    commit = manifest["commit"].removesuffix("-dirty")
+    is_dirty = is_changed or commit != manifest["commit"]
+    return f"archive of {commit}" + ("-dirty" if is_dirty else "")

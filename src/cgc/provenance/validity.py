@@ -1,4 +1,4 @@
-"""Whether an artefact would be made the same way today, and if not, why not."""
+"""Whether an artefact would be made the same way today, and if not, why not, in words."""
 
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -6,9 +6,10 @@ from typing import Any
 
 from cgc.config import Config
 from cgc.provenance.artefacts import Artefact, artefact, artefacts
-from cgc.provenance.changes import changes
 from cgc.provenance.recipes import recipe
 from cgc.provenance.records import read_provenance
+
+MOST_FILES = 5  # named in one message
 
 
 def why_stale(made: Artefact, config: Config) -> list[str]:
@@ -27,8 +28,8 @@ def why_stale(made: Artefact, config: Config) -> list[str]:
     missing = [name for name in made.files if not made.path(name).exists()]
     if missing:
         is_known = recorded is not None and recorded["fingerprint"] == expected["fingerprint"]
-        told = " (made before: `dvc pull` may have it)" if is_known else ""
-        return [f"missing {', '.join(missing)}{told}"]
+        hint = " (made before: `dvc pull` may have it)" if is_known else ""
+        return [f"missing {', '.join(missing)}{hint}"]
     if recorded is None:
         return [f"missing {made.provenance.name}"]
     return [*changes(recorded, expected), *other_inputs(recorded)]
@@ -75,3 +76,48 @@ def stale(config: Config) -> dict[str, list[str]]:
         if why:
             reasons[str(made)] = why
     return reasons
+
+
+def changes(recorded: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:
+    """Say what differs between two recipes, a line for each part; changed settings by value."""
+    if recorded["fingerprint"] == expected["fingerprint"]:
+        return []
+    old, new = leaves(recorded["config"]), leaves(expected["config"])
+    names = {
+        "config": [
+            f"{name} ({_text(old, name)} -> {_text(new, name)})" for name in _unlike(old, new)
+        ],
+        "code": _some(_unlike(recorded["code"], expected["code"])),
+        "upstream": _unlike(recorded["upstream"], expected["upstream"]),
+    }
+    messages = [
+        f"{part} changed: {', '.join(changed)}" for part, changed in names.items() if changed
+    ]
+    return messages or ["recipe changed: its form"]
+
+
+def leaves(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the settings of nested sections by their path."""
+    found: dict[str, Any] = {}
+    for name, value in content.items():
+        is_section = isinstance(value, Mapping)
+        found |= leaves(value, f"{prefix}{name}.") if is_section else {prefix + name: value}
+    return found
+
+
+def _unlike(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    absent = object()
+    return [
+        name
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name, absent) != new.get(name, absent)
+    ]
+
+
+def _some(files: list[str]) -> list[str]:
+    more = len(files) - MOST_FILES
+    return [*files[:MOST_FILES], f"and {more} more"] if more > 0 else files
+
+
+def _text(settings: Mapping[str, Any], name: str) -> str:
+    return str(settings[name]) if name in settings else "absent"

@@ -16,7 +16,7 @@ from scipy.special import stdtrit
 
 from cgc.config import Config
 from cgc.errors import UserError
-from cgc.provenance.changes import leaves
+from cgc.provenance.validity import leaves
 from cgc.reference.numbers import Number, Numbers, numbers_of
 
 LEVEL = 0.99  # of one number; a preset has tens of them
