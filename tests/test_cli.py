@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from artefact_samples import NARROWED, ROOT, RUN, make_chain, narrowed_config, work_in
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -18,6 +17,7 @@ from cgc.cli import PANELS, app, main
 from cgc.config import load_config
 from cgc.errors import UserError
 from cgc.report.tables import TABLES
+from helpers.artefact_samples import NARROWED, ROOT, RUN, make_chain, narrowed_config, work_in
 
 COMMANDS = {n: each for n, each in get_command(app).commands.items() if not each.hidden}
 NOTEBOOKS = [path.stem for path in (ROOT / "notebooks").glob("*.py")]

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from artefact_samples import ROOT, make, narrowed_config, work_in
 
 import cgc
 from cgc import archive, provenance
@@ -16,6 +15,7 @@ from cgc.errors import UserError
 from cgc.paths import RESULTS
 from cgc.provenance.publication import publish_record
 from cgc.report.targets import targets
+from helpers.artefact_samples import ROOT, make, narrowed_config, work_in
 
 ZENODO = json.loads((ROOT / ".zenodo.json").read_text())
 CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text())

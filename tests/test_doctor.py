@@ -6,7 +6,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from artefact_samples import CHAIN, ROOT, make, work_in
 from torchvision.datasets import CIFAR10
 from typer.testing import CliRunner
 
@@ -19,6 +18,7 @@ from cgc.data.sources.images import VALIDATION_FOLDERS
 from cgc.doctor.probe import Probe, ask_torch, count_parameters
 from cgc.doctor.work import Work
 from cgc.errors import UserError
+from helpers.artefact_samples import CHAIN, ROOT, make, work_in
 
 PAPER = Path("config/presets/paper.yaml")
 FAKE_TORCH = """

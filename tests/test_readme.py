@@ -15,7 +15,13 @@ from typing import Any
 import pytest
 import typer
 import yaml
-from documents import (
+from typer.core import TyperGroup
+
+from cgc import cli, provenance
+from cgc.config import load_config
+from cgc.errors import UserError
+from cgc.reference.kept import RECORD
+from helpers.documents import (
     PAGES,
     PROGRAMS,
     ROOT,
@@ -27,12 +33,6 @@ from documents import (
     inline_codes,
     links,
 )
-from typer.core import TyperGroup
-
-from cgc import cli, provenance
-from cgc.config import load_config
-from cgc.errors import UserError
-from cgc.reference.kept import RECORD
 
 PAGE_NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 RUNS = ROOT / "results/reference/tiny"

@@ -11,9 +11,10 @@ from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
 import pytest
-from documents import ROOT, blocks
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from helpers.documents import ROOT, blocks
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from image_samples import noise_image, noise_split
 
 from cgc.data.image_files import encode_png
 from cgc.data.table import FILE_TYPE
 from cgc.data.writer import write_set
+from helpers.image_samples import noise_image, noise_split
 
 
 @pytest.fixture

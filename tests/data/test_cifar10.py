@@ -13,13 +13,13 @@ from threading import Thread
 
 import numpy as np
 import pytest
-from image_samples import SHARED_DATA, jpeg_bytes
 from torchvision.datasets import CIFAR10
 
 from cgc.data.sources import cifar10
 from cgc.data.sources.cifar10 import CLASSES, prepare_cifar10
 from cgc.data.table import ImageTable
 from cgc.errors import UserError
+from helpers.image_samples import SHARED_DATA, jpeg_bytes
 
 NAMES = [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]
 

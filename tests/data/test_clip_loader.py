@@ -5,7 +5,6 @@ import re
 
 import pytest
 import torch
-from clip_samples import STATISTICS, TEXTS, clip_split, write_small_set
 
 from cgc.data.clip_transforms import (
     EvaluationViews,
@@ -17,6 +16,7 @@ from cgc.data.loader import AugmentedSamples, evaluation_loader, train_loader
 from cgc.data.table import ClipTable
 from cgc.data.writer import write_set
 from cgc.errors import UserError
+from helpers.clip_samples import STATISTICS, TEXTS, clip_split, write_small_set
 
 LENGTHS = [12, 9, 20, 16, 8, 5, 11, 13, 10, 18, 3]
 CROP = {"segments": 4, "size": 12, **STATISTICS}

@@ -6,11 +6,11 @@ import pickle
 import pyarrow as pa
 import pytest
 import torch
-from clip_samples import frame_numbers, mp4, write_frames, write_video
 
 from cgc.data.prepared import Files
 from cgc.data.table import ClipTable, ImageTable, Row, write_table
 from cgc.errors import UserError
+from helpers.clip_samples import frame_numbers, mp4, write_frames, write_video
 
 
 def write_set(folder, rows, root=None, template=None):

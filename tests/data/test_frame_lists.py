@@ -3,12 +3,12 @@
 import json
 
 import pytest
-from clip_samples import STATISTICS, frame_numbers, write_frames
 from PIL import Image
 
 from cgc.data.sources.frame_lists import prepare_frame_lists
 from cgc.data.table import ClipTable, open_arrow
 from cgc.errors import UserError
+from helpers.clip_samples import STATISTICS, frame_numbers, write_frames
 
 LISTS = {"train_list": "train.txt", "validation_list": "val.txt"}
 

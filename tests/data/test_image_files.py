@@ -5,12 +5,12 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from image_samples import noise_image
 from PIL import Image
 
 from cgc.data.image_files import UNREADABLE, decode_image, open_image
 from cgc.data.sources.images import prepare_images
 from cgc.errors import UserError
+from helpers.image_samples import noise_image
 
 RAMP = np.arange(0, 65536, 257, dtype=np.uint16).reshape(16, 16)
 

@@ -8,13 +8,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-from image_samples import noise_image
 from PIL import Image
 
 from cgc.data.image_files import encode_png
 from cgc.data.prepared import Files
 from cgc.data.table import ImageTable, Row, open_arrow, write_table
 from cgc.errors import UserError
+from helpers.image_samples import noise_image
 
 
 def write_set(folder, rows, root=None):

@@ -4,13 +4,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from image_samples import SHARED_DATA, noise_image
 from PIL import Image
 
 from cgc.data.image_files import encode_png
 from cgc.data.sources.images import prepare_images
 from cgc.data.table import ImageTable
 from cgc.errors import UserError
+from helpers.image_samples import SHARED_DATA, noise_image
 
 
 @pytest.fixture

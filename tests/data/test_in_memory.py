@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from image_samples import noise_split
 
 from cgc.config import Evaluate, Train
 from cgc.data import in_memory
@@ -14,6 +13,7 @@ from cgc.data.table import ImageTable, Row, write_table
 from cgc.data.transforms import train_transform
 from cgc.data.writer import write_set
 from cgc.errors import UserError
+from helpers.image_samples import noise_split
 
 SIZE = 8
 

@@ -7,7 +7,6 @@ from multiprocessing import active_children
 
 import pytest
 import torch
-from image_samples import noise_split
 
 from cgc.data.loader import AugmentedSamples, EpochSampler, evaluation_loader, train_loader
 from cgc.data.table import ImageTable
@@ -15,6 +14,7 @@ from cgc.data.transforms import evaluation_transform, train_transform
 from cgc.data.writer import write_set
 from cgc.errors import UserError
 from cgc.signals import SIGNALS_OF_SCHEDULERS
+from helpers.image_samples import noise_split
 
 AUGMENT = train_transform(crop="padded", size=8, flip=True, mean=[0.5] * 3, std=[0.25] * 3)
 PLAIN = evaluation_transform(resize=None, size=8, mean=[0.5] * 3, std=[0.25] * 3)

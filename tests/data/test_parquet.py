@@ -5,13 +5,13 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from image_samples import noise_image
 
 from cgc.data.image_files import encode_png
 from cgc.data.sources.images import prepare_images
 from cgc.data.sources.parquet import find_shards, read_class_names
 from cgc.data.table import ImageTable
 from cgc.errors import UserError
+from helpers.image_samples import noise_image
 
 PNG = encode_png(noise_image(0))
 FILE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])

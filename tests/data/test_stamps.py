@@ -3,9 +3,6 @@
 import os
 
 import pytest
-from artefact_samples import make, narrowed_config, work_in
-from clip_samples import STATISTICS, write_frames, write_video
-from image_samples import noise_image
 
 from cgc.config import Evaluate
 from cgc.data.batches import validation_batches
@@ -16,6 +13,9 @@ from cgc.data.stamps import changed_files, stamp, write_stamps
 from cgc.data.table import ClipTable, ImageTable
 from cgc.errors import UserError
 from cgc.provenance.verification import differences
+from helpers.artefact_samples import make, narrowed_config, work_in
+from helpers.clip_samples import STATISTICS, write_frames, write_video
+from helpers.image_samples import noise_image
 
 REPLACED = r"is not the file that the set was prepared from: restore it or prepare the data again"
 

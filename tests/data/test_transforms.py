@@ -5,10 +5,10 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from image_samples import noise_image
 from torchvision.transforms import v2
 
 from cgc.data.transforms import Standardise, evaluation_transform, train_transform
+from helpers.image_samples import noise_image
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 RAW = {"mean": [0, 0, 0], "std": [1, 1, 1]}

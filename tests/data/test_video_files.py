@@ -8,11 +8,11 @@ import wave
 import av
 import numpy as np
 import pytest
-from clip_samples import frame_numbers, grey_frame, mp4, write_video
 
 from cgc.data import video_files
 from cgc.data.video_files import UnreadableVideoError, count_frames, decode_frames, encode_mp4
 from cgc.errors import UserError
+from helpers.clip_samples import frame_numbers, grey_frame, mp4, write_video
 
 
 @pytest.fixture(scope="module")

@@ -4,11 +4,11 @@ import json
 
 import pytest
 import torch
-from clip_samples import SHARED_DATA, STATISTICS, frame_numbers, write_video
 
 from cgc.data.sources.videos import prepare_videos
 from cgc.data.table import ClipTable, open_arrow
 from cgc.errors import UserError
+from helpers.clip_samples import SHARED_DATA, STATISTICS, frame_numbers, write_video
 
 
 @pytest.fixture(scope="module")

@@ -4,12 +4,12 @@ import json
 
 import numpy as np
 import pytest
-from image_samples import noise_image, noise_split
 
 from cgc.data.image_files import encode_png
 from cgc.data.table import ImageTable, Row
 from cgc.data.writer import Split, choose_evenly, write_set
 from cgc.errors import UserError
+from helpers.image_samples import noise_image, noise_split
 
 TEXTS = {"kind": "noise", "classes": ["a", "b"], "source": "noise"}
 

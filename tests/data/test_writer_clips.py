@@ -4,13 +4,20 @@ import json
 
 import numpy as np
 import pytest
-from clip_samples import STATISTICS, TEXTS, clip_split, frame_numbers, write_frames, write_small_set
 
 from cgc.data.prepare import prepare
 from cgc.data.prepared import Files
 from cgc.data.table import ClipTable
 from cgc.data.writer import write_set
 from cgc.errors import UserError
+from helpers.clip_samples import (
+    STATISTICS,
+    TEXTS,
+    clip_split,
+    frame_numbers,
+    write_frames,
+    write_small_set,
+)
 
 
 def test_set_is_described_in_dataset_json(tmp_path):

@@ -2,12 +2,12 @@ from dataclasses import replace
 
 import pytest
 import torch
-from gate_samples import direct_distances, make_record
 from torch.testing import assert_close
 
 from cgc.errors import UserError
 from cgc.gates import GateDistances, GateRecord, gate_distances
 from cgc.gates.distances import plan_blocks
+from helpers.gate_samples import direct_distances, make_record
 
 RECORDS = {
     "unequal classes": make_record((5, 2, 3)),

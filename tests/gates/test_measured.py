@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from gate_samples import make_record
 from safetensors.torch import load_file, save_file
 
 from cgc.errors import UserError
 from cgc.gates.measured import ClassDistances, load_measured, save_measured
+from helpers.gate_samples import make_record
 
 
 @pytest.fixture

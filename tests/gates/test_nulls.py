@@ -3,7 +3,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from gate_samples import make_record, one_number_each
 
 from cgc.errors import UserError
 from cgc.gates import (
@@ -17,6 +16,7 @@ from cgc.gates import (
     shuffled_label_shares,
 )
 from cgc.gates.images import weighted_distances
+from helpers.gate_samples import make_record, one_number_each
 
 
 def noisy_classes(noise_seed: int = 0) -> ImageDistances:

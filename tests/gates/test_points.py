@@ -2,12 +2,12 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from gate_samples import direct_point_distances
 from torch.testing import assert_close
 
 from cgc.errors import UserError
 from cgc.gates import ImageDistances, point_distances, point_image_distances, points
 from cgc.gates.images import weighted_distances
+from helpers.gate_samples import direct_point_distances
 
 LABELS = torch.tensor([2, 0, 1, 0, 2, 2, 0, 1, 0, 0, 3])
 

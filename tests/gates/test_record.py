@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from gate_samples import make_record
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -12,6 +11,7 @@ from cgc.errors import UserError
 from cgc.gates import GateRecord, gate_layers, load_record, record_gates, save_record
 from cgc.layers import ContextGatedConv2d, ContextGatedConv3d
 from cgc.models.weights import read_safetensors, write_safetensors
+from helpers.gate_samples import make_record
 
 CLASSES = ("cat", "dog", "owl")
 

@@ -5,11 +5,11 @@ from statistics import median
 
 import pytest
 import torch
-from gate_samples import make_record
 
 from cgc.errors import UserError
 from cgc.gates import GateDistances, point_distances, share_of
 from cgc.gates.distances import separated_pairs
+from helpers.gate_samples import make_record
 
 INTER = torch.tensor([[9.0, 2.0, 3.0], [2.0, 9.0, 1.0], [3.0, 1.0, 9.0]])
 BOUNDS: dict[str, Callable[[float, float], float]] = {

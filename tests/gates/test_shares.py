@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from gate_samples import make_record, one_number_each
 
 from cgc.errors import UserError
 from cgc.gates import (
@@ -20,6 +19,7 @@ from cgc.gates import (
     share_of,
     shuffled_label_shares,
 )
+from helpers.gate_samples import make_record, one_number_each
 
 COUNTS = (6, 5, 7, 6)
 

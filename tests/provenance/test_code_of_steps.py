@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from artefact_samples import ROOT, work_in
-from run_steps import IMPORTED, STEPS
 
 from cgc import provenance
 from cgc.config import datasets, load_config
 from cgc.config.datasets import preparing_module
 from cgc.provenance import source_code
 from cgc.provenance.source_code import code_hashes, code_of
+from helpers.artefact_samples import ROOT, work_in
+from helpers.run_steps import IMPORTED, STEPS
 
 SOURCE = ROOT / "src/cgc"
 DATA = {"prepare_data:digits", "prepare_data:moving_digits"}
@@ -115,7 +115,7 @@ def files_imported(tmp_path_factory):
     """Files of ours that a step imported when it ran, by artefact."""
     folder = tmp_path_factory.mktemp("steps")
     shutil.copytree(ROOT / "config", folder / "config")
-    script = [sys.executable, str(ROOT / "tests/provenance/run_steps.py")]
+    script = [sys.executable, str(ROOT / "tests/helpers/run_steps.py")]
     done = subprocess.run(script, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads((folder / IMPORTED).read_text())

@@ -6,7 +6,6 @@ import re
 
 import pytest
 import timm
-from artefact_samples import RUN, make, make_chain, narrowed_config, work_in
 
 from cgc import networks, provenance
 from cgc.config import load_config
@@ -16,6 +15,7 @@ from cgc.provenance import artefact, job, notes, recipes, why_stale, write_spec
 from cgc.provenance.publication import publish_record
 from cgc.provenance.validity import changes
 from cgc.provenance.verification import differences
+from helpers.artefact_samples import RUN, make, make_chain, narrowed_config, work_in
 
 
 @pytest.fixture

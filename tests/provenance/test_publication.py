@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-from artefact_samples import NARROWED, RUN, make, make_chain, narrowed_config, work_in
 
 from cgc import provenance
 from cgc.config import load_config
@@ -12,6 +11,7 @@ from cgc.errors import UserError
 from cgc.provenance.publication import origin, publish_record
 from cgc.provenance.recipes import config_hash
 from cgc.provenance.verification import differences
+from helpers.artefact_samples import NARROWED, RUN, make, make_chain, narrowed_config, work_in
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import tokenize
 from tokenize import COMMENT
 
 import pytest
-from artefact_samples import ROOT
 
 from cgc.errors import UserError
 from cgc.provenance import source_code
 from cgc.provenance.source_code import code_hashes, code_of, modules_below
+from helpers.artefact_samples import ROOT
 
 SOURCE = ROOT / "src/cgc"
 CODE = '''\

@@ -2,9 +2,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from reference_samples import ABLATION, ROOT, TOP1, measure, train
 
 from cgc.config import Config, load_config
+from helpers.reference_samples import ABLATION, ROOT, TOP1, measure, train
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from reference_samples import ABLATION, FOLDER, train
 from typer.testing import CliRunner, Result
 
 from cgc.cli import app
@@ -17,6 +16,7 @@ from cgc.errors import UserError
 from cgc.reference import read_reference
 from cgc.reference.compare import Compared, compare, expected
 from cgc.reference.keep import keep_runs, seal
+from helpers.reference_samples import ABLATION, FOLDER, train
 
 RUN_FOLDER = FOLDER / "metrics" / ABLATION / "cgc/seed0"
 GATES, CONTROLS = f"{ABLATION}, gates of the last layer", f"{ABLATION}/cgc, controls"

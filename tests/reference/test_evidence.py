@@ -3,8 +3,6 @@
 from pathlib import Path
 
 import pytest
-from fake_runs import make_metrics
-from reference_samples import ABLATION
 
 from cgc.config import Config, load_config
 from cgc.errors import UserError
@@ -13,6 +11,8 @@ from cgc.report.evidence import Evidence
 from cgc.report.figures.evidence import evidence_figure, evidence_points
 from cgc.report.page.results_page import markdown_page
 from cgc.report.paired import Difference, paired_difference
+from helpers.fake_runs import make_metrics
+from helpers.reference_samples import ABLATION
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from reference_samples import ABLATION, FOLDER, ROOT, train
 from typer.testing import CliRunner
 
 from cgc import provenance
@@ -23,6 +22,7 @@ from cgc.report.figures.by_name import NOTEBOOK_FIGURES
 from cgc.report.figures.training_curves import training_curves_figure
 from cgc.report.tables import TABLES, table_caption, table_origin
 from cgc.report.tables.accuracy import ablation_table
+from helpers.reference_samples import ABLATION, FOLDER, ROOT, train
 
 RUN = f"{ABLATION}/cgc/seed0"
 

@@ -3,7 +3,8 @@
 import runpy
 
 import pytest
-from reference_samples import ROOT
+
+from helpers.reference_samples import ROOT
 
 
 def test_committed_page_is_that_of_the_committed_references(

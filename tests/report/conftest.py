@@ -2,10 +2,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from fake_report import Reported, publish_all
 
 from cgc.config import Config
 from cgc.report.page.render import render_report
+from helpers.fake_report import Reported, publish_all
 
 ROOT = Path(__file__).resolve().parents[2]
 

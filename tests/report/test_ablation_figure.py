@@ -1,11 +1,11 @@
 import pytest
-from fake_runs import make_metrics
 from matplotlib.figure import Figure
 
 from cgc.config import load_config
 from cgc.errors import UserError
 from cgc.report.figures.cifar10_ablation import ablation_accuracies, ablation_figure
 from cgc.report.paired import interval_of_mean
+from helpers.fake_runs import make_metrics
 
 pytestmark = pytest.mark.usefixtures("empty_checkout")
 PLAIN = [90.0, 92.0, 94.0]

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import torch.nn.functional as F
 import yaml
-from claim_samples import OF_GATES, ROOT, judge, paper
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
@@ -21,8 +20,9 @@ from cgc.models import build_model
 from cgc.report.claims import a2, a3
 from cgc.report.claims.check import CHECKS, Claim, check_claims, load_claims
 from cgc.report.claims.finding import Evidence, Finding
-from cgc.train import loop, recipe
+from cgc.train import loop, optim
 from cgc.train.mixup import Mixup
+from helpers.claim_samples import OF_GATES, ROOT, judge, paper
 
 pytestmark = pytest.mark.usefixtures("empty_checkout")
 SUPPLEMENT = ROOT / "../shared/paper/cgc_supplement.md"
@@ -263,13 +263,13 @@ def mix_images_alone(self: Mixup, x: Tensor, labels: Tensor) -> tuple[Tensor, Te
         ),
         (
             "gate-learning-rate",
-            recipe,
+            optim,
             "parameter_groups",
             lambda model, lr, factor: [{"params": list(model.parameters()), "lr": lr}],
         ),
         ("advanced-mixup", Mixup, "__call__", never_mix),
         ("advanced-mixup", Mixup, "__call__", mix_images_alone),
-        ("advanced-cosine", recipe, "cos", lambda angle: 1 - angle / 2),
+        ("advanced-cosine", optim, "cos", lambda angle: 1 - angle / 2),
         (
             "cifar-augmentation",
             in_memory.InMemoryTrainBatches,

@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from claim_samples import OF_GATES, ROOT, judge, paper
-from fake_runs import make, make_metrics
 
 from cgc import provenance
 from cgc.cli import steps
@@ -22,6 +20,8 @@ from cgc.report.claims.check import check_claims, load_claims
 from cgc.report.claims.finding import SETTINGS, Finding
 from cgc.report.tables import TABLES
 from cgc.train.snapshots import join_snapshots
+from helpers.claim_samples import OF_GATES, ROOT, judge, paper
+from helpers.fake_runs import make, make_metrics
 
 pytestmark = pytest.mark.usefixtures("empty_checkout")
 PAPER_LAYER, TINY_LAYER = "layer4.2.conv2", "layer3.0.conv2"

@@ -1,7 +1,6 @@
 from typing import Any
 
 import pytest
-from fake_runs import control, layer_share, make_controls, make_shares
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -12,6 +11,7 @@ from cgc.report.figures.gate_controls import (
     compared_table,
     gate_controls_figure,
 )
+from helpers.fake_runs import control, layer_share, make_controls, make_shares
 
 pytestmark = pytest.mark.usefixtures("empty_checkout")
 CONTROLS = [

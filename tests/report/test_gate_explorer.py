@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fake_runs import make
 from matplotlib.figure import Figure
 
 from cgc import provenance
@@ -20,6 +19,7 @@ from cgc.report.figures.gate_matrix_explorer import (
     pairs_table,
     similarity_order,
 )
+from helpers.fake_runs import make
 
 pytestmark = pytest.mark.usefixtures("empty_checkout")
 NAMES = ("far", "near b", "other", "near a", "last")

@@ -2,12 +2,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_runs import layer_share, make_shares
 from matplotlib.figure import Figure
 
 from cgc.config import load_config
 from cgc.errors import UserError
 from cgc.report.figures.gate_shares import gate_shares_figure
+from helpers.fake_runs import layer_share, make_shares
 
 pytestmark = pytest.mark.usefixtures("empty_checkout")
 TRAINED = "trained, share as in the paper"

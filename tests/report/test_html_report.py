@@ -11,7 +11,6 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
-from fake_report import HOSTILE, MADE_RUN, RUN_FILE, Reported, publish_items
 from PIL import Image
 
 from cgc.cli.publish import make_report
@@ -31,6 +30,7 @@ from cgc.report.page.runs import describe_seconds, list_environments, list_runs
 from cgc.report.style import FigureMetadata, print_style, save_figure
 from cgc.report.tables import tables_of
 from cgc.report.tables.files import write_table
+from helpers.fake_report import HOSTILE, MADE_RUN, RUN_FILE, Reported, publish_items
 
 LARGEST_BYTES = 8_000_000
 

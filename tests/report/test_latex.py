@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from fake_report import Reported
 
 from cgc.report.cells import displayed, holds_numbers
 from cgc.report.tables import TABLES
 from cgc.report.tables.latex import Layout, latex_table
+from helpers.fake_report import Reported
 
 COLUMN_MM, PAGE_MM = 85, 175
 POINT_MM = 25.4 / 72.27

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 import torch
-from fake_runs import control, layer_share, make, make_controls, make_metrics, make_shares
 from IPython.display import HTML, Image, Markdown
 
 from cgc import provenance
@@ -16,6 +15,7 @@ from cgc.provenance import write_publication
 from cgc.report.figures import FIGURES
 from cgc.report.figures.gate_shares import gate_shares_figure
 from cgc.report.notebook import Notebook
+from helpers.fake_runs import control, layer_share, make, make_controls, make_metrics, make_shares
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 HISTORY = "epoch,validation_top1_percent,train_loss\n1,50,2\n2,70,1\n"

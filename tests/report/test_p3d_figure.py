@@ -1,6 +1,5 @@
 import pytest
 import torch
-from fake_runs import make_metrics
 from matplotlib.figure import Figure
 from torch import nn
 
@@ -8,6 +7,7 @@ from cgc.config import Config, load_config
 from cgc.errors import UserError
 from cgc.models import build_model
 from cgc.report.figures.p3d_a import Accuracy, accuracies_by_frames, fields_by_part, p3d_figure
+from helpers.fake_runs import make_metrics
 
 pytestmark = pytest.mark.usefixtures("empty_checkout")
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
-from devtools import Page, browser_page, find_chromium
-from fake_report import Reported
 
 from cgc.report.figures import FIGURES
+from helpers.devtools import Page, browser_page, find_chromium
+from helpers.fake_report import Reported
 
 CHROMIUM = find_chromium()
 pytestmark = [

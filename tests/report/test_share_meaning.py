@@ -1,7 +1,6 @@
 """The sentences of the notebook on controls, from made-up rows: they follow the numbers."""
 
 import pytest
-from fake_runs import control, layer_share, make_controls, make_shares
 
 from cgc.config import load_config
 from cgc.errors import UserError
@@ -11,6 +10,7 @@ from cgc.report.claims.share_meaning import (
     meaning_of_share,
     spread_over_trainings,
 )
+from helpers.fake_runs import control, layer_share, make_controls, make_shares
 
 KERNELS = control("kernels", 0.98, low=0.97, high=1.0, class_low=0.94, corrected_share=0.96)
 RUN = "cifar10_ablation/cgc/seed"

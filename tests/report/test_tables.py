@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 import pytest
-from fake_runs import control, layer_share, make_controls, make_metrics, make_shares
 
 from cgc.config import Config, load_config, load_preset
 from cgc.errors import UserError
@@ -18,6 +17,7 @@ from cgc.report.tables.accuracy import (
 from cgc.report.tables.gates import gates_table, layers_of
 from cgc.report.tables.p3d_architecture import p3d_architecture_table
 from cgc.report.tables.settings import SUPPLEMENT, settings_table
+from helpers.fake_runs import control, layer_share, make_controls, make_metrics, make_shares
 
 pytestmark = pytest.mark.usefixtures("empty_checkout")
 DEFAULT = "imagenet_default/cgc/seed0"

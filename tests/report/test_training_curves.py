@@ -1,13 +1,13 @@
 from pathlib import Path
 
 import pytest
-from fake_runs import make, make_metrics
 from matplotlib.figure import Figure
 
 from cgc import provenance
 from cgc.config import Config, load_config
 from cgc.errors import UserError
 from cgc.report.figures.training_curves import read_histories, training_curves_figure
+from helpers.fake_runs import make, make_metrics
 
 CHANCE = [10, 10]  # of ten classes
 pytestmark = pytest.mark.usefixtures("empty_checkout")

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from checkout import PROGRAMS, Checkout, wait_for
-from versioned import Versioned
+
+from helpers.checkout import PROGRAMS, Checkout, wait_for
+from helpers.versioned import Versioned
 
 
 @pytest.fixture

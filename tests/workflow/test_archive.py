@@ -6,20 +6,20 @@ import shutil
 import tarfile
 
 import pytest
-from checkout import ROOT, Checkout, touch_in_random_order
-from versioned import NOBODY
 
 from cgc import __version__
+from helpers.checkout import ROOT, Checkout, touch_in_random_order
+from helpers.versioned import NOBODY
 
 NAME = f"cgc-artifact-{__version__}"
 FIGURE = "results/fig1_gate_matrix.pdf"
 
 
-# What the figure is not made of is made at once: see stand_in.py.
+# What the figure is not made of is made at once: see helpers/stand_in.py.
 STAND_IN = """
 import sys
 sys.path.insert(0, sys.argv[1])
-import stand_in
+from helpers import stand_in
 from cgc import provenance
 from cgc.config import load_config
 from cgc.paths import RESULTS
@@ -48,7 +48,7 @@ class Author(Checkout):
         author = cls(folder, copied=())
         with (folder / "config/config.yaml").open("a") as file:
             file.writelines(f"{option.replace('=', ': ')}\n" for option in trained.options[1:])
-        author.succeed("python", "-c", STAND_IN, str(ROOT / "tests/workflow"))
+        author.succeed("python", "-c", STAND_IN, str(ROOT / "tests"))
         (folder / "calls.txt").unlink()
         author.succeed("git", "init", "--quiet")
         author.succeed("git", "add", "--all")

@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from checkout import Checkout
+
+from helpers.checkout import Checkout
 
 
 def assert_told(done, *parts):

@@ -3,7 +3,8 @@
 import re
 
 import pytest
-from checkout import ROOT
+
+from helpers.checkout import ROOT
 
 RULES = ROOT / "workflow/rules"
 SHOWN = re.compile(r'report\(\s*"([^"]+)",\s*caption="([^"]+)",\s*category="([^"]+)",?\s*\)')

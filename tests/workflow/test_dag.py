@@ -4,7 +4,8 @@ import re
 import runpy
 
 import pytest
-from checkout import ROOT
+
+from helpers.checkout import ROOT
 
 draw_dag = runpy.run_path(str(ROOT / "tools/draw_dag.py"))
 PICTURE = (ROOT / "docs/dag.svg").read_text()

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from checkout import ROOT
 
 from cgc import provenance
 from cgc.config import load_config
+from helpers.checkout import ROOT
 
 RUN = "imagenet_default/cgc/seed0"
 METRICS = f"results/tiny/metrics/{RUN}/metrics.json"

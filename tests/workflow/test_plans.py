@@ -3,10 +3,10 @@
 from collections import Counter
 
 import pytest
-from checkout import ROOT
 
 from cgc import provenance
 from cgc.config import load_config
+from helpers.checkout import ROOT
 
 PRESETS = sorted((ROOT / "config/presets").glob("*.yaml"))
 FIGURE = {

@@ -7,10 +7,10 @@ import time
 import pandas as pd
 import pytest
 import torch
-from checkout import wait_for
 from safetensors.torch import load_file
 
 from cgc.files import read_json
+from helpers.checkout import wait_for
 
 # One step: rounding differs between the two, and training amplifies it step by step. Validation has
 # a batch more in the first process than in the last.

@@ -9,8 +9,9 @@ from collections import defaultdict
 from functools import cache
 
 import pytest
-from checkout import Checkout
-from documents import PAGES, ROOT, Command, blocks, commands, inline_codes
+
+from helpers.checkout import Checkout
+from helpers.documents import PAGES, ROOT, Command, blocks, commands, inline_codes
 
 Options = tuple[str, ...]
 

@@ -8,7 +8,8 @@ import sys
 import urllib.request
 
 import pytest
-from checkout import PROGRAMS, wait_for
+
+from helpers.checkout import PROGRAMS, wait_for
 
 RUN = "imagenet_default/cgc/seed0"
 CHECKPOINT = f"results/tiny/checkpoints/{RUN}/model.safetensors"

@@ -8,7 +8,8 @@ import shutil
 import time
 
 import pytest
-from checkout import touch_in_random_order
+
+from helpers.checkout import touch_in_random_order
 
 FIGURE = "results/fig1_gate_matrix.pdf"
 RUN = "imagenet_default/cgc/seed0"  # of the figure; the video run starts from its weights

@@ -3,7 +3,8 @@
 import shutil
 
 import pandas as pd
-from checkout import Checkout, touch_in_random_order
+
+from helpers.checkout import Checkout, touch_in_random_order
 
 
 def test_killed_run_must_be_unlocked(trained):

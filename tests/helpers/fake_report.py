@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
-from fake_runs import layer_share, make, make_metrics, make_shares
 from PIL import Image
 
 from cgc.config import Config, load_config
@@ -15,6 +14,7 @@ from cgc.provenance.publication import publish_record
 from cgc.report.figures import figures_of
 from cgc.report.tables import TABLES, tables_of
 from cgc.report.tables.files import write_table
+from helpers.fake_runs import layer_share, make, make_metrics, make_shares
 
 ROOT = Path(__file__).resolve().parents[2]
 MADE_RUN = "cifar10_ablation/cgc/seed0"

@@ -9,7 +9,7 @@ import pytest
 from cgc.config import Config, load_config
 from cgc.provenance import Artefact, job, write_spec
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 RUN = "imagenet_default/cgc/seed0"
 NARROWED = {"only_variants": ["cgc"], "only_seeds": [0]}
 CHAIN = ("train_model", "evaluate_model", "record_gates", "measure_gates")

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from fake_runs import control, layer_share, make, make_controls, make_metrics, make_shares
 
 from cgc.config import Config
 from cgc.gates import GateDistances
 from cgc.gates.measured import ClassDistances, save_measured
 from cgc.provenance import artefact
+from helpers.fake_runs import control, layer_share, make, make_controls, make_metrics, make_shares
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path("results/reference/tiny")

@@ -6,11 +6,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import server
 import yaml
-from checkout import CODE, Checkout
 
 from cgc import provenance
+from helpers import server
+from helpers.checkout import CODE, Checkout
 
 VERSIONS = (
     ".dvc/config",
