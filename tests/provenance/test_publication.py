@@ -50,6 +50,16 @@ def test_record_of_a_figure_holds_the_hashes_of_all_behind_it(config, made, publ
     assert {name: about["files"] for name, about in record["artefacts"].items()} == behind
 
 
+def test_preset_keeps_copies_when_another_one_is_asked_for(config, published):
+    other = load_config(overrides={**NARROWED, "max_epochs": 1})
+    published.write_text("a figure of the other preset")
+    publish_record(other, "figure", [published], [])
+    for name, content in (("tiny", "a figure"), ("tiny-short", published.read_text())):
+        assert Path(f"results/{name}/figure.pdf").read_text() == content
+        record = json.loads(Path(f"results/{name}/figure.provenance.json").read_text())
+        assert record["preset"] == name
+
+
 def test_origin_of_a_figure_names_settings_data_and_the_very_checkpoint(config, made):
     found = origin(config, [made["measure_gates"]])
     weights = made["train_model"].hashes()["model.safetensors"]

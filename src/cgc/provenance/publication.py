@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
+from shutil import copyfile
 from typing import Any
 
 from pydantic import BaseModel
 
 from cgc.config import Config
-from cgc.files import read_json, write_json
+from cgc.files import atomic_write, read_json, write_json
 from cgc.paths import RESULTS
 from cgc.provenance.artefacts import Artefact, artefact
 from cgc.provenance.job import environment, recorded
@@ -42,6 +43,9 @@ def publish_record(
 ) -> Path:
     """Write what a figure or table was made from; call it when its files are written.
 
+    The files in results/ are those of the preset that was asked for last. So the preset keeps
+    copies of them and of the record in its own folder, `results/<preset>/`.
+
     Args:
         config: of the preset.
         name: of the figure or table.
@@ -54,7 +58,7 @@ def publish_record(
     Raises:
         UserError: the provenance of a source is missing or damaged.
     """
-    path = RESULTS / f"{name}.provenance.json"
+    path, outputs = RESULTS / f"{name}.provenance.json", list(outputs)
     content = {
         "name": name,
         "preset": config.results_name,
@@ -64,6 +68,9 @@ def publish_record(
         "artefacts": {str(made): _summary(made) for made in with_upstream(sources)},
     }
     write_json(path, content)
+    for file in (*outputs, path):
+        with atomic_write(RESULTS / config.results_name / file.relative_to(RESULTS)) as copy:
+            copyfile(file, copy)
     return path
 
 
