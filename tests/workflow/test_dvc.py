@@ -9,7 +9,8 @@ import yaml
 
 from cgc import provenance
 from cgc.config import load_config
-from helpers.checkout import ROOT
+from helpers.checkout import CODE, ROOT
+from helpers.versioned import VERSIONS, Versioned
 
 RUN = "imagenet_default/cgc/seed0"
 METRICS = f"results/tiny/metrics/{RUN}/metrics.json"
@@ -160,6 +161,16 @@ def test_embedded_remote_has_every_object_that_the_lock_names_and_no_other():
     assert objects.keys() == set(held().values())
     for name, path in objects.items():
         assert hashlib.md5(path.read_bytes()).hexdigest() == name.removesuffix(".dir")
+
+
+def test_pull_from_the_embedded_remote_leaves_nothing_to_train(tmp_path):
+    (tmp_path / ".dvc").mkdir()
+    clone = Versioned(tmp_path, (*CODE, *VERSIONS, "dvc.lock", ".dvc/embedded"))
+    clone.succeed("git", "init", "--quiet")
+    clone.succeed("dvc", "pull")
+    assert clone.planned("results/fig1_gate_matrix.pdf") == {"plot_gate_matrix": 1}
+    expensive = {stage for stages in provenance.TARGETS.values() for stage in stages}
+    assert not expensive & clone.planned("all").keys()
 
 
 def test_embedded_files_are_those_of_their_provenance_and_of_the_reference():

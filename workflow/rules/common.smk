@@ -94,3 +94,12 @@ def gpus_of(run):
     """GPUs that a run trains on."""
     train = CONFIG.train_settings(provenance.parse_run(run, CONFIG))
     return GPUS * train.num_processes(CONFIG.execution.devices)
+
+
+def minutes_of(run):
+    """Time limit of a training where a scheduler sets one: twice its estimate, or a day."""
+    setting, variant, _ = run.split("/")
+    hours = CONFIG.execution.run_hours.get(setting, {}).get(
+        CONFIG.variants[variant].conv, 12
+    )
+    return max(10, round(120 * hours))

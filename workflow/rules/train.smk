@@ -22,5 +22,6 @@ rule train_model:
     threads: CONFIG.execution.threads
     resources:
         gpu=lambda wildcards: gpus_of(wildcards.run),
+        runtime=lambda wildcards: minutes_of(wildcards.run),
     shell:
         "cgc train-model {input.spec:q} > {log:q} 2>&1"
