@@ -353,7 +353,7 @@ def test_interrupted_run_with_channels_last_continues_bit_for_bit(train, monkeyp
     assert same(train("interrupted", **options), uninterrupted)
 
 
-@pytest.mark.parametrize("changes", [{}, {"micro_batch": 10}])
+@pytest.mark.parametrize("changes", [{}, pytest.param({"micro_batch": 10}, marks=pytest.mark.slow)])
 def test_compiled_network_trains_to_the_same_weights(train, monkeypatch, changes):
     compile_network, modes = nn.Module.compile, []
 

@@ -49,6 +49,7 @@ class Training:
 
 
 MINE = ("--configfile", "mine.yaml")
+SLOW = pytest.mark.slow
 
 
 @pytest.fixture
@@ -56,7 +57,9 @@ def training(checkout):
     return Training(checkout)
 
 
-@pytest.mark.parametrize(("processes", "weights"), [(2, "batch"), (3, "micro_batch")])
+@pytest.mark.parametrize(
+    ("processes", "weights"), [(2, "batch"), pytest.param(3, "micro_batch", marks=SLOW)]
+)
 def test_processes_give_the_numbers_of_micro_batches_on_one(training, processes, weights):
     batch = 16 * processes
     options = {"batch": batch, "images": batch + 1, "weights": weights}
@@ -71,7 +74,7 @@ def test_processes_give_the_numbers_of_micro_batches_on_one(training, processes,
         assert their_history[name] == pytest.approx(history[name], rel=1e-5), name
 
 
-@pytest.mark.parametrize("victim", ["first", "second"])
+@pytest.mark.parametrize("victim", ["second", pytest.param("first", marks=SLOW)])
 def test_process_that_is_killed_ends_the_other_with_one_line(training, victim):
     spec = training.spec(devices=2, epochs=1000, batch=32, images=33, weights="batch")
     process = training.checkout.begin("cgc", "train-model", spec)
