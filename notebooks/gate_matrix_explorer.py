@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # The gate matrix, to look into
+# # The gate matrix in detail
 #
 # Fig. 1 of the supplement (A.1) compares two distances in the last gated layer. *Inter(i, j)*:
 # between the average modulated kernels of classes i and j. *Intra(i)*: from the kernels of class

@@ -83,7 +83,7 @@ def _wait_for_places(names: list[str], runs_per_gpu: int, count: int, held: Exit
     folder.mkdir(exist_ok=True)
     has_told = False
     while True:
-        # one job at a time: two that each hold half of what they need would wait for ever
+        # one job at a time: two that each hold half of what they need would wait forever
         with FileLock(folder / "taking.lock"), ExitStack() as locks:
             indices = _try_places(folder, names, runs_per_gpu, count, locks)
             if len(indices) == count:

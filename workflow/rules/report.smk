@@ -1,6 +1,5 @@
-# The report: one self-contained page of all that is published. It needs no more runs than the tables
-# and figures do; the records of trainings that it lists are no inputs, since in a clone they are there
-# without their checkpoints, which must not be made for them.
+# The report: one self-contained page of all that is published. Training records are deliberately not
+# inputs: it lists those that are there, and must not train a network in order to list it.
 
 from cgc.reference import references
 

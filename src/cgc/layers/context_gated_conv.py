@@ -13,7 +13,7 @@ Shape letters: B batch, C input channels, O output channels, G conv groups, K ke
 d = K // 2 + 1 latent size, N interaction groups, g = C / N channels in each.
 
 READING(relu-at-zero): "zero-initialized ... to make the gates start from constants" with a ReLU
-whose derivative at 0 is 0 leaves the gates constant for ever; `gate_init="zero"` uses derivative 1.
+whose derivative at 0 is 0 keeps the gates constant forever; `gate_init="zero"` uses derivative 1.
 READING(interaction-groups): 16 channels per interaction group where that divides evenly; else the
 largest number of groups up to gcd(C // 16, O) that divides C and O.
 READING(linear-init): the linear maps start as PyTorch's `nn.Linear` does; the source names none.

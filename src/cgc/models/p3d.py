@@ -250,7 +250,7 @@ def _inflate(name: str, tensor: Tensor, like: Tensor) -> Tensor:
 
 
 def temporal_receptive_field(model: nn.Module) -> int:
-    """Count the frames that a position of the last convolution sees, but for its gates (all)."""
+    """Count the frames that a position of the last convolution sees; its gates see all."""
     layers: list[Any] = [m for m in model.modules() if isinstance(m, nn.Conv3d | nn.MaxPool3d)]
     frames, step = 1, 1  # step: frames between neighbouring positions
     for layer in layers:

@@ -22,7 +22,7 @@ def build_model(
         name: one of `MODELS`, or a network of timm or torchvision, as `timm/resnet18`.
         num_classes: size of the classifier.
         conv: "plain" as published, or "cgc": every convolution with a kernel larger than 1 gated,
-            but for convolutions along time only.
+            except those along time alone.
         options: `gate_init`, `branches`, `interaction_groups` of `ContextGatedConv2d`, and what the
             network itself takes (`temporal`, `count`, `dropout` of `P3DAResNet50`).
 

@@ -96,7 +96,7 @@ def _folder_of_sockets() -> str:
 def _kernel_manager() -> Iterator[tuple[AsyncKernelManager, dict[str, str]]]:
     """Yield a manager of kernels that talk through files, not ports, and their environment.
 
-    An asynchronous one: the client of the other waits for a kernel that died for ever.
+    An asynchronous one: the blocking client waits forever for a kernel that died.
     """
     with TemporaryDirectory(prefix="cgc", dir=_folder_of_sockets()) as folder:
         options: dict[str, Any] = {"connection_file": f"{folder}/kernel.json", "transport": "ipc"}

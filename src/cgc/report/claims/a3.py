@@ -90,7 +90,7 @@ def temporal_max_pool(subject: Subject) -> Finding:
 
 
 def other_temporal_pooling(subject: Subject) -> Finding:
-    """Count the layers that pool or skip frames, but for those that A.3 and ResNet-50 have."""
+    """Count the layers that pool or skip frames beyond those that A.3 and ResNet-50 have."""
     pooling = {name for name, m in _network(subject).named_modules() if "Pool" in type(m).__name__}
     rows = [row for row in _rows(subject) if row["layer"] != "fc"]
     lengths = [FRAMES, *(int(row["output_shape"].split("x")[1]) for row in rows)]

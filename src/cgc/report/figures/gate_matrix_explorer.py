@@ -1,4 +1,4 @@
-"""Fig. 1 (A.1) to look into: similar classes side by side, a part enlarged, the extreme pairs."""
+"""Fig. 1 (A.1) in detail: similar classes side by side, a part enlarged, the extreme pairs."""
 
 from collections.abc import Sequence
 from typing import Any

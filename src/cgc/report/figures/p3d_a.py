@@ -51,7 +51,7 @@ def p3d_figure(config: Config) -> Figure:
 
 
 def fields_by_part(model: nn.Module) -> dict[str, int]:
-    """Return how many frames a position sees after each part of a P3D-A network, but for gates."""
+    """Return how many frames a position sees after each part of a P3D-A network; gates see all."""
     parts = dict(model.named_children())
     counted = [name for name in parts if name in PARTS]
     prefixes = {name: list(parts.values())[: list(parts).index(name) + 1] for name in counted}

@@ -1,6 +1,6 @@
 """What the report shows of figures and tables, read again from results/.
 
-Nothing is computed anew here, so that the report cannot say anything else than the files beside it.
+Nothing is computed here, so that the report says what the published files say.
 """
 
 import base64

@@ -17,7 +17,7 @@ from cgc.report.tables.accuracy import video_setting
 
 
 def p3d_architecture_table(config: Config) -> pd.DataFrame:
-    """Return the layers of the preset's video network with CGC, but for 1x1x1 and classifier."""
+    """Return the layers of the preset's video network with CGC, without 1x1x1 and classifier."""
     setting, clips = video_setting(config)
     with torch.device("meta"):
         model = build_model(setting.model, num_classes=2, conv="cgc")  # the classifier is not shown
