@@ -36,10 +36,20 @@ def test_extra_layers_have_a_tenth_of_the_rate() -> None:
 def test_every_setting_has_a_panel_with_both_rates() -> None:
     config = load_config()
     panels = schedules_figure(config).axes
-    assert [axes.get_title() for axes in panels] == [
-        setting_name(config, s) for s in config.settings
-    ]
+    titles = [axes.get_title().replace("\n", " ") for axes in panels]
+    assert titles == [setting_name(config, s) for s in config.settings]
     assert {len(axes.get_lines()) for axes in panels} == {2}
+
+
+def test_titles_lie_within_their_column() -> None:
+    figure = schedules_figure(load_config())
+    figure.canvas.draw()
+    for axes in figure.axes:
+        title = axes.title.get_window_extent()
+        is_left = axes.get_position().x0 < 0.5
+        middle = figure.bbox.width / 2
+        low, high = (0, middle) if is_left else (middle, figure.bbox.width)
+        assert low <= title.x0 < title.x1 <= high
 
 
 def test_panel_ends_with_the_training() -> None:

@@ -23,7 +23,8 @@ def schedules_figure(config: Config) -> Figure:
         for name, axes in panels.items():
             train = config.train_settings(_usual_run(name, config))
             _draw(axes, learning_rates(train))
-            axes.set(xlim=(0, train.epochs), ylabel="learning rate")
+            title = axes.get_title().replace(" (", "\n(")  # two panels share the width of a page
+            axes.set(xlim=(0, train.epochs), ylabel="learning rate", title=title)
         lines = axes.get_lines()
         figure.legend(handles=lines, loc="outside upper center", ncols=2, frameon=False)
     return figure
