@@ -47,7 +47,8 @@ def test_datasheet_has_every_field_in_order(sheet: Path) -> None:
 
 @pytest.mark.parametrize("dataset", EMBEDDED)
 def test_datasheet_counts_what_was_prepared(dataset: str) -> None:
-    prepared = json.loads((ROOT / f"data/prepared/tiny/{dataset}/dataset.json").read_text())
+    kept = ROOT / f"results/reference/tiny/data/{dataset}/dataset.json"
+    prepared = json.loads(kept.read_text())
     assert stated_counts(dataset) == {
         "train": prepared["num_train"],
         "validation": prepared["num_validation"],

@@ -14,6 +14,7 @@ import cgc
 
 ROOT = Path(__file__).resolve().parents[1]
 MEGABYTE = 1_000_000
+EMBEDDED = ROOT / ".dvc/embedded"
 
 # Written so that no pattern matches its own source line.
 # A folder of the root, not one below a relative path or a placeholder such as `<preset>/work/`.
@@ -88,7 +89,13 @@ def test_machine_path_leaves_alone(line: str) -> None:
 
 
 def test_tracked_files_are_below_a_megabyte(tracked_files: list[Path]) -> None:
-    assert [path for path in tracked_files if path.stat().st_size > MEGABYTE] == []
+    plain = [path for path in tracked_files if EMBEDDED not in path.parents]
+    assert [path for path in plain if path.stat().st_size > MEGABYTE] == []
+
+
+def test_embedded_remote_is_below_30_megabytes(tracked_files: list[Path]) -> None:
+    embedded = [path for path in tracked_files if EMBEDDED in path.parents]
+    assert 0 < sum(path.stat().st_size for path in embedded) < 30 * MEGABYTE
 
 
 def test_lock_file_is_not_tracked(tracked_files: list[Path]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("triton", reason="Triton has no release for this platform")
-CASES = Path(__file__).with_name("triton_cases.py")
+CASES = Path(__file__).parents[1] / "helpers/triton_cases.py"
 
 
 @pytest.fixture(scope="module")
