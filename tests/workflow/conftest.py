@@ -77,7 +77,7 @@ def trained(tmp_path_factory):
     run = "cifar10_ablation/cgc/seed0"
     make = ("snakemake", "results/fig1_gate_matrix.pdf", *options, "--cores", "1")
     process = checkout.begin(str(PROGRAMS / make[0]), *make[1:])  # itself, to kill it
-    wait_for(checkout.folder / f"work/tiny-short/{run}/checkpoint.safetensors")
+    wait_for(checkout.folder / f"work/tiny-short/{run}/checkpoint.safetensors", process)
     os.killpg(process.pid, signal.SIGKILL)  # in an epoch after the first
     process.wait()
     refused = checkout.run(*make)

@@ -197,7 +197,7 @@ def busy(origin, tmp_path, monkeypatch):
         with monkeypatch.context() as context:
             context.setenv("STAND_IN_WAITS", "1")
             process = copy.begin(*command)
-        wait_for(copy.folder / "calls.txt")
+        wait_for(copy.folder / "calls.txt", process)
         return copy, process
 
     return begin
