@@ -39,13 +39,23 @@ class Checkout:
             check=False,
         )
 
-    def begin(self, *command: str) -> subprocess.Popen[bytes]:
-        """Begin a command, in a process group of its own; what it tells goes to begun.log."""
+    def begin(self, *command: str, served: bool = True) -> subprocess.Popen[bytes]:
+        """Begin a command; its output goes to begun.log.
+
+        Args:
+            command: program and arguments.
+            served: by the server; otherwise it and what it calls are one process group, to kill.
+        """
+        environment = self.environment()
+        if not served:
+            environment["PATH"] = environment["PATH"].replace(
+                f"{server.start() / 'bin'}{os.pathsep}", ""
+            )
         with (self.folder / "begun.log").open("w") as log:
             return subprocess.Popen(
                 command,
                 cwd=self.folder,
-                env=self.environment(),
+                env=environment,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

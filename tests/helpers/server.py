@@ -1,8 +1,9 @@
-"""Snakemake and DVC without the seconds that importing them takes.
+"""Snakemake, DVC and `cgc` without the seconds that their imports take.
 
-A server imports them once per session, and nothing of this project. Programs of their names, first
+A server imports these once per session, and nothing of this project. Programs of their names, first
 on PATH, hand it their arguments, environment and output; it forks, and the child runs the command
-with the code of the checkout that it was called in. So DVC's own calls of Snakemake are served too.
+with the code of the checkout that it was called in. So DVC's own calls of Snakemake are served too,
+and Snakemake's of `cgc`.
 """
 
 import atexit
@@ -23,8 +24,18 @@ from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
-PROGRAMS = {"snakemake": "snakemake.cli", "dvc": "dvc.cli"}
-ALSO = ("dvc.repo", "pandas", "pydantic", "rich.table", "typer")  # their imports, and ours
+PROGRAMS = {"snakemake": "snakemake.cli", "dvc": "dvc.cli", "cgc": "cgc.__main__"}
+IMPORTED = (  # by them
+    "snakemake.cli",
+    "dvc.cli",
+    "dvc.repo",
+    "lightning.fabric",
+    "pydantic",
+    "rich.table",
+    "seaborn",
+    "torchvision.transforms.v2",
+    "typer",
+)
 READY = b"ready"
 
 CLIENT = f"""\
@@ -72,7 +83,7 @@ def write_client(path: Path, code: str = "") -> None:
 
 def serve(path: str) -> None:
     """Answer requests until stdin is closed."""
-    for name in (*PROGRAMS.values(), *ALSO):
+    for name in IMPORTED:
         import_module(name)
     gc.freeze()  # children share these objects' memory
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that answer
@@ -106,20 +117,20 @@ def answer(connection: socket.socket) -> NoReturn:
     sys.dont_write_bytecode = bool(environment.get("PYTHONDONTWRITEBYTECODE"))
     sys.path[:1] = [environment["PYTHONPATH"]]
     sys.argv = [program, *arguments]
-    status = run(Path(program), arguments)
+    status = run(Path(program))
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)  # without the time that it takes to forget everything
 
 
-def run(program: Path, arguments: list[str]) -> int:
+def run(program: Path) -> int:
     """Run a program; return its exit status."""
     script = program.with_suffix(".py")
     try:
         if script.exists():
             runpy.run_path(str(script), run_name="__main__")
             return 0
-        return import_module(PROGRAMS[program.name]).main(arguments) or 0
+        return import_module(PROGRAMS[program.name]).main() or 0
     except SystemExit as end:
         if isinstance(end.code, str):
             print(end.code, file=sys.stderr)

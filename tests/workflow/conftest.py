@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from helpers.checkout import PROGRAMS, Checkout, wait_for
+from helpers.checkout import Checkout, wait_for
 from helpers.versioned import Versioned
 
 
@@ -76,7 +76,7 @@ def trained(tmp_path_factory):
     options = ("--config", "max_images=120", "max_epochs=6")
     run = "cifar10_ablation/cgc/seed0"
     make = ("snakemake", "results/fig1_gate_matrix.pdf", *options, "--cores", "1")
-    process = checkout.begin(str(PROGRAMS / make[0]), *make[1:])  # itself, to kill it
+    process = checkout.begin(*make, served=False)
     wait_for(checkout.folder / f"work/tiny-short/{run}/checkpoint.safetensors", process)
     os.killpg(process.pid, signal.SIGKILL)  # in an epoch after the first
     process.wait()

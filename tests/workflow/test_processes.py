@@ -77,8 +77,10 @@ def test_processes_give_the_numbers_of_micro_batches_on_one(training, processes,
 @pytest.mark.parametrize("victim", ["second", pytest.param("first", marks=SLOW)])
 def test_process_that_is_killed_ends_the_other_with_one_line(training, victim):
     spec = training.spec(devices=2, epochs=1000, batch=32, images=33, weights="batch")
-    process = training.checkout.begin("cgc", "train-model", spec)
-    wait_for(training.checkout.folder / f"work/processes-short/{RUN}/checkpoint.safetensors", process)
+    process = training.checkout.begin("cgc", "train-model", spec, served=False)
+    wait_for(
+        training.checkout.folder / f"work/processes-short/{RUN}/checkpoint.safetensors", process
+    )
     second = children(process.pid)
     assert len(second) == 1
     os.kill(second[0] if victim == "second" else process.pid, signal.SIGKILL)
