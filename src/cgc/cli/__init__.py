@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from typing import Annotated
 
 import typer
@@ -60,6 +61,8 @@ def _options(
 
 def main() -> None:
     """Run the command line; a failure is one line on stderr."""
+    # Lightning's advice wherever SLURM is installed; jobs of the workflow do run by srun
+    warnings.filterwarnings("ignore", message="The `srun` command is available")
     code = _run()
     try:
         sys.stdout.flush()
