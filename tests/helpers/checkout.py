@@ -46,32 +46,29 @@ class Checkout:
             command: program and arguments.
             served: by the server; otherwise it and what it calls are one process group, to kill.
         """
-        environment = self.environment()
-        if not served:
-            environment["PATH"] = environment["PATH"].replace(
-                f"{server.start() / 'bin'}{os.pathsep}", ""
-            )
         with (self.folder / "begun.log").open("w") as log:
             return subprocess.Popen(
                 command,
                 cwd=self.folder,
-                env=environment,
+                env=self.environment(served=served),
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
 
-    def environment(self) -> dict[str, str]:
-        """Return the variables that commands there run with."""
-        served = server.start()
-        paths = [str(served / "bin"), str(PROGRAMS), os.environ["PATH"]]
-        return os.environ | {
-            "PATH": os.pathsep.join(paths),
-            "SERVER": str(served / "socket"),
+    def environment(self, *, served: bool = True) -> dict[str, str]:
+        """Return the variables that commands there run with, by the server or apart."""
+        paths = [str(PROGRAMS), os.environ["PATH"]]
+        variables = {
             "PYTHONPATH": str(self.folder / "src"),
             "PYTHONDONTWRITEBYTECODE": "",  # compiling the copy for every command takes longer
             "COLUMNS": "200",
         }
+        if served:
+            folder = server.start()
+            paths.insert(0, str(folder / "bin"))
+            variables["SERVER"] = str(folder / "socket")
+        return os.environ | variables | {"PATH": os.pathsep.join(paths)}
 
     def succeed(self, *command: str) -> str:
         """Run a command that must succeed; return what it told."""

@@ -34,8 +34,8 @@ JOB = re.compile(r"^    output: (.+)\n(?:    .+\n)*Shell command: cgc (.+?) > ",
 class Versioned(Checkout):
     """A checkout with stand-in steps; no settings of the machine's user play a part."""
 
-    def environment(self) -> dict[str, str]:
-        base = super().environment()
+    def environment(self, *, served: bool = True) -> dict[str, str]:
+        base = super().environment(served=served)
         nowhere = str(self.folder / ".dvc/tmp/nowhere")
         places = ("DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR", "DVC_SITE_CACHE_DIR")
         settings = dict.fromkeys(places, nowhere) | {"GIT_CONFIG_GLOBAL": "/dev/null"}
