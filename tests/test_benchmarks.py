@@ -138,12 +138,14 @@ def test_sum_counts_every_layer_of_a_shape():
     assert total.samples == (16.0, 24.0)
 
 
+@pytest.mark.slow
 def test_peak_memory_holds_at_least_operands_output_and_gradients(peak):
     weight_bytes = 4 * 64 * 64 * 9
     assert peak(PLAIN) > 2 * weight_bytes  # the kernel and its gradient
     assert peak(PLAIN) < 100 * weight_bytes
 
 
+@pytest.mark.slow
 def test_released_formulation_takes_the_memory_of_its_kernels(peak):
     assert peak(RELEASED) > peak(PLAIN) + 16 * 4 * 64 * 64 * 9  # one for each of 16 images
 
@@ -184,6 +186,7 @@ def quick(tmp_path_factory):
     return result.stdout, folder
 
 
+@pytest.mark.slow
 def test_run_writes_every_field(quick):
     _, folder = quick
     (section,) = (
@@ -205,6 +208,7 @@ def test_run_writes_every_field(quick):
         assert row["relative_error"] is None or row["relative_error"] < 1e-5
 
 
+@pytest.mark.slow
 def test_run_of_layers_ends_with_their_sum(quick):
     _, folder = quick
     rows = read_sections(folder, "cpu")["resnet50_layers/fp32"]["rows"]
@@ -218,6 +222,7 @@ def test_run_of_layers_ends_with_their_sum(quick):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+@pytest.mark.slow
 def test_rows_of_a_gpu_that_is_not_there_are_not_run(quick):
     told, folder = quick
     sections = read_sections(folder, "gpu")

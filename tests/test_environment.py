@@ -163,6 +163,7 @@ save_figure(figure, sys.argv[1], FigureMetadata("t", "p", Origin("c", datetime(2
 """
 
 
+@pytest.mark.slow
 def test_figures_ignore_the_matplotlibrc_of_the_user(tmp_path: Path) -> None:
     theirs = tmp_path / "theirs"
     theirs.mkdir()

@@ -4,9 +4,12 @@ import re
 import runpy
 from pathlib import Path
 
+import pytest
+
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "loading.py"
 
 
+@pytest.mark.slow
 def test_loading_benchmark_prints_a_speed_of_each_way(capsys):
     main = runpy.run_path(str(SCRIPT))["main"]
     main(["--photographs", "128", "--small", "256"])

@@ -240,6 +240,7 @@ def test_notebook_is_rendered_with_its_figure_and_record(checkout: Path) -> None
     assert list(record["files"]) == [f"results/{name}" for name in made]
 
 
+@pytest.mark.slow
 def test_missing_result_stops_the_workflow_with_its_sentence(checkout: Path) -> None:
     told = r"gate_shares.py failed: the shares of all gated layers of .*: not run; make it with"
     with pytest.raises(UserError, match=told):

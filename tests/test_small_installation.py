@@ -88,8 +88,8 @@ def run_in_a_small_installation(code: str, folder: Path) -> "subprocess.Complete
 
 @pytest.mark.parametrize(
     "code",
-    ["import cgc.layers", "import cgc.models", NETWORKS, example_of_the_readme()],
-    ids=["layers", "models", "networks", "README"],
+    ["import cgc.layers", NETWORKS, example_of_the_readme()],
+    ids=["layers", "networks", "README"],
 )
 def test_layers_and_models_need_nothing_of_the_extras(code: str, tmp_path: Path) -> None:
     assert run_in_a_small_installation(code, tmp_path).stderr == ""

@@ -8,9 +8,18 @@ import gc
 import json
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 
-import torchvision.transforms.v2  # noqa: F401
+PACKAGES = (
+    "lightning.fabric",
+    "pandas",
+    "pyarrow",
+    "rich.progress",
+    "scipy.stats",
+    "sklearn.datasets",
+    "torchvision.transforms.v2",
+)
 
 IMAGES, PLAIN, CLIPS = (
     "imagenet_default/cgc/seed0",
@@ -36,8 +45,6 @@ IMPORTED = Path("imported.json")
 
 def run(stage: str, key: str) -> list[str]:
     """Run a step as `cgc` does; return the files of ours that it imported."""
-    from importlib import import_module
-
     from cgc import provenance
     from cgc.config import load_config
     from cgc.provenance import job
@@ -56,6 +63,8 @@ def files_of_ours() -> set[str]:
 
 def main() -> None:
     imported: dict[str, list[str]] = {}
+    for name in PACKAGES:
+        import_module(name)
     assert not files_of_ours()
     gc.freeze()  # children share the memory of what is imported
     for stage, key in STEPS:

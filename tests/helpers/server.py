@@ -28,11 +28,15 @@ PROGRAMS = {"snakemake": "snakemake.cli", "dvc": "dvc.cli", "cgc": "cgc.__main__
 IMPORTED = (  # by them
     "snakemake.cli",
     "dvc.cli",
+    "dvc.cli.parser",
     "dvc.repo",
     "lightning.fabric",
     "pydantic",
     "rich.table",
+    "ruamel.yaml",
+    "scmrepo.git",
     "seaborn",
+    "smart_open",
     "torchvision.transforms.v2",
     "typer",
 )

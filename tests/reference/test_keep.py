@@ -160,6 +160,7 @@ def test_every_notebook_figure_has_a_function_that_draws_it() -> None:
     assert {"fig1_gate_matrix", *NOTEBOOK_FIGURES} == set(FIGURES)
 
 
+@pytest.mark.slow
 def test_command_makes_tables_and_figures_of_the_copy(config: Config) -> None:
     told = CliRunner().invoke(app, ["keep-reference"], catch_exceptions=False)
     assert told.exit_code == 0
@@ -177,6 +178,7 @@ def test_command_makes_tables_and_figures_of_the_copy(config: Config) -> None:
     assert "| cifar10_ablation: cgc | top-1, % | 91.00 | 3 | ± 8.41 |" in expected
 
 
+@pytest.mark.slow
 def test_figures_without_their_runs_are_left_out(
     checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

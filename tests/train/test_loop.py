@@ -37,8 +37,23 @@ def data(tmp_path_factory):
 
 @pytest.fixture
 def train(data, tmp_path):
-    """Train a small network in a folder of its own; return its weights."""
+    """Train a small network in a folder of the test; return its weights."""
+    return training_in(tmp_path, data)
 
+
+@pytest.fixture(scope="module")
+def whole(data, tmp_path_factory):
+    """The folder of a training that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("whole")
+    training_in(folder, data)("run")
+    return folder / "run"
+
+
+def weights_of(folder):
+    return load_file(folder / "model.safetensors")
+
+
+def training_in(folder, data):
     def run(name="run", *, model="cifar_resnet8", seed=0, execution=None, **changes):
         recipe = {
             "epochs": 3,
@@ -55,12 +70,12 @@ def train(data, tmp_path):
             evaluate=Evaluate(size=8, batch_size=20),
             seed=seed,
             data=data,
-            checkpoint=tmp_path / name / "work" / "checkpoint.safetensors",
+            checkpoint=folder / name / "work" / "checkpoint.safetensors",
             fingerprint="recipe",
             execution=Execution(accelerator="cpu", **execution or {}),
-            output=tmp_path / name,
+            output=folder / name,
         )
-        return load_file(tmp_path / name / "model.safetensors")
+        return weights_of(folder / name)
 
     return run
 
@@ -69,16 +84,16 @@ def same(a, b):
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-def test_same_seed_gives_the_same_weights_bit_for_bit(train):
-    assert same(train("a"), train("b"))
+def test_same_seed_gives_the_same_weights_bit_for_bit(train, whole):
+    assert same(train(), weights_of(whole))
 
 
-def test_other_seed_gives_other_weights(train):
-    assert not same(train("a", seed=0), train("b", seed=1))
+def test_other_seed_gives_other_weights(train, whole):
+    assert not same(train(seed=1), weights_of(whole))
 
 
-def test_number_of_workers_changes_nothing(train):
-    assert same(train("a"), train("b", execution={"workers": 1}))
+def test_number_of_workers_changes_nothing(train, whole):
+    assert same(train(execution={"workers": 1}), weights_of(whole))
 
 
 def test_network_of_timm_trains_by_its_name_and_its_run_says_the_version(train, tmp_path):
@@ -101,10 +116,9 @@ def test_snapshots_are_the_weights_of_a_training_that_ends_there(train, tmp_path
     assert not list((tmp_path / "long" / "work").iterdir())
 
 
-def test_history_validates_as_the_evaluation_does(train, tmp_path, data):
-    train("run")
-    last = pd.read_csv(tmp_path / "run" / "history.csv").iloc[-1]
-    model, _ = load_model(tmp_path / "run" / "model.safetensors")
+def test_history_validates_as_the_evaluation_does(whole, data):
+    last = pd.read_csv(whole / "history.csv").iloc[-1]
+    model, _ = load_model(whole / "model.safetensors")
     batches = validation_batches(data, Evaluate(size=8, batch_size=20), None, workers=0)
     metrics = evaluate_model(model, batches, torch.device("cpu"))
     assert metrics["top1_percent"] == pytest.approx(last["validation_top1_percent"])
@@ -122,8 +136,7 @@ def interrupt_after(monkeypatch, epochs):
     monkeypatch.setattr(loop.Trainer, "_epoch", epoch_or_death)
 
 
-def test_resumed_run_gives_the_weights_of_an_uninterrupted_one(train, monkeypatch, capsys):
-    uninterrupted = train("whole")
+def test_resumed_run_gives_the_weights_of_an_uninterrupted_one(train, whole, monkeypatch, capsys):
     with monkeypatch.context() as patch:
         interrupt_after(patch, 2)
         with pytest.raises(KeyboardInterrupt):
@@ -132,7 +145,7 @@ def test_resumed_run_gives_the_weights_of_an_uninterrupted_one(train, monkeypatc
     resumed = train("interrupted")
     assert "epoch 3/3" in (told := capsys.readouterr().err)
     assert "epoch 2/3" not in told
-    assert same(resumed, uninterrupted)
+    assert same(resumed, weights_of(whole))
 
 
 def test_history_of_a_resumed_run_is_whole(train, monkeypatch, tmp_path):
@@ -173,17 +186,16 @@ def without_times(folder):
     ids=["first step", "inside an epoch", "validation"],
 )
 def test_signal_saves_the_state_and_the_run_continues_there_bit_for_bit(
-    train, monkeypatch, tmp_path, capsys, method, call, position, number
+    train, whole, monkeypatch, tmp_path, capsys, method, call, position, number
 ):
-    uninterrupted = train("whole")
     with monkeypatch.context() as patch:
         signal_at(patch, method, call, number)
         with pytest.raises(SystemExit) as ended:
             train("run")
     assert ended.value.code == 128 + number
     assert f"{number.name} received, the state after {position}" in capsys.readouterr().err
-    assert same(train("run"), uninterrupted)
-    assert without_times(tmp_path / "run").equals(without_times(tmp_path / "whole"))
+    assert same(train("run"), weights_of(whole))
+    assert without_times(tmp_path / "run").equals(without_times(whole))
 
 
 def test_handlers_of_signals_come_back_after_a_training(train):
@@ -192,9 +204,8 @@ def test_handlers_of_signals_come_back_after_a_training(train):
     assert [signal.getsignal(number) for number in signals.SIGNALS_OF_SCHEDULERS] == before
 
 
-def test_checkpoint_is_removed_when_the_run_is_complete(train, tmp_path):
-    train("run")
-    assert not list((tmp_path / "run" / "work").iterdir())
+def test_checkpoint_is_removed_when_the_run_is_complete(whole):
+    assert not list((whole / "work").iterdir())
 
 
 def test_what_a_kill_left_of_a_checkpoint_is_removed(train, tmp_path):
@@ -205,15 +216,14 @@ def test_what_a_kill_left_of_a_checkpoint_is_removed(train, tmp_path):
     assert not left.exists()
 
 
-def test_checkpoint_of_another_recipe_is_not_continued(train, monkeypatch, tmp_path):
-    fresh = train("fresh")
+def test_checkpoint_of_another_recipe_is_not_continued(train, whole, monkeypatch, tmp_path):
     with monkeypatch.context() as patch:
         interrupt_after(patch, 1)
         with pytest.raises(KeyboardInterrupt):
             train("run", learning_rate=0.5)
     file = tmp_path / "run" / "work" / "checkpoint.safetensors"
     save_file(load_file(file), file, {"fingerprint": "another recipe"})
-    assert same(train("run"), fresh)
+    assert same(train("run"), weights_of(whole))
 
 
 def test_run_that_another_process_trains_is_not_trained_beside_it(train, tmp_path):
@@ -288,8 +298,8 @@ def test_losses_of_short_steps_are_flushed_together(train, monkeypatch):
     assert sizes == [5, 5] * 3  # 5 batches of training and 5 of validation in each of 3 epochs
 
 
-def test_micro_batches_normalise_apart(train):
-    assert not same(train("whole"), train("parts", micro_batch=10))
+def test_micro_batches_normalise_apart(train, whole):
+    assert not same(train(micro_batch=10), weights_of(whole))
 
 
 @pytest.mark.parametrize(
@@ -303,9 +313,8 @@ def test_run_uses_as_many_devices_as_can_share_its_batch(micro_batch, devices, p
     assert Train(**recipe).num_processes(devices) == processes
 
 
-def test_trained_file_says_which_network_it_holds(train, tmp_path):
-    train("run")
-    _, architecture = load_model(tmp_path / "run" / "model.safetensors")
+def test_trained_file_says_which_network_it_holds(whole):
+    _, architecture = load_model(whole / "model.safetensors")
     assert (architecture.name, architecture.num_classes) == ("cifar_resnet8", 10)
 
 
@@ -332,7 +341,7 @@ def test_kernels_of_images_and_clips_are_stored_channels_last(train, monkeypatch
     assert same(before, network.state_dict())
 
 
-@pytest.mark.parametrize("changes", [{}, {"micro_batch": 10}])
+@pytest.mark.parametrize("changes", [{}, pytest.param({"micro_batch": 10}, marks=pytest.mark.slow)])
 def test_channels_last_changes_weights_by_rounding_only(train, changes):
     first, last = (
         train("first", **changes),
@@ -343,6 +352,7 @@ def test_channels_last_changes_weights_by_rounding_only(train, changes):
         torch.testing.assert_close(last[name], tensor, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_interrupted_run_with_channels_last_continues_bit_for_bit(train, monkeypatch):
     options = {"execution": {"channels_last": True}}
     uninterrupted = train("whole", **options)
@@ -353,7 +363,8 @@ def test_interrupted_run_with_channels_last_continues_bit_for_bit(train, monkeyp
     assert same(train("interrupted", **options), uninterrupted)
 
 
-@pytest.mark.parametrize("changes", [{}, pytest.param({"micro_batch": 10}, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("changes", [{}, {"micro_batch": 10}])
 def test_compiled_network_trains_to_the_same_weights(train, monkeypatch, changes):
     compile_network, modes = nn.Module.compile, []
 

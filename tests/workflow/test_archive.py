@@ -8,6 +8,7 @@ import tarfile
 import pytest
 
 from cgc import __version__
+from helpers import server
 from helpers.checkout import ROOT, Checkout, touch_in_random_order
 from helpers.versioned import NOBODY
 
@@ -48,7 +49,9 @@ class Author(Checkout):
         author = cls(folder, copied=())
         with (folder / "config/config.yaml").open("a") as file:
             file.writelines(f"{option.replace('=', ': ')}\n" for option in trained.options[1:])
-        author.succeed("python", "-c", STAND_IN, str(ROOT / "tests"))
+        server.write_client(folder / "bin/stand_in", STAND_IN)
+        author.succeed(str(folder / "bin/stand_in"), str(ROOT / "tests"))
+        shutil.rmtree(folder / "bin")
         (folder / "calls.txt").unlink()
         author.succeed("git", "init", "--quiet")
         author.succeed("git", "add", "--all")

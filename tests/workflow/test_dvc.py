@@ -105,6 +105,7 @@ def test_plots_are_the_pictures_of_the_paper_on_a_page_that_opens_offline(made):
     assert "http" not in page.split("<body")[1]
 
 
+@pytest.mark.slow
 def test_clone_with_everything_pulled_reproduces_the_paper_only(clone):
     clone.succeed("dvc", "pull")
     told = clone.succeed("dvc", "repro", "--dry")
@@ -125,6 +126,7 @@ def test_one_run_is_pulled_from_the_folder_of_all(clone):
     assert pulled == {clone.folder / path for path in made.paths()}
 
 
+@pytest.mark.slow
 def test_another_preset_is_versioned_by_adding_its_folders(origin, made, tmp_path_factory):
     run = "cifar10_ablation/cgc/seed0"
     target = f"results/cifar10/checkpoints/{run}/provenance.json"

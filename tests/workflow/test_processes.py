@@ -74,7 +74,8 @@ def test_processes_give_the_numbers_of_micro_batches_on_one(training, processes,
         assert their_history[name] == pytest.approx(history[name], rel=1e-5), name
 
 
-@pytest.mark.parametrize("victim", ["second", pytest.param("first", marks=SLOW)])
+@SLOW
+@pytest.mark.parametrize("victim", ["second", "first"])
 def test_process_that_is_killed_ends_the_other_with_one_line(training, victim):
     spec = training.spec(devices=2, epochs=1000, batch=32, images=33, weights="batch")
     process = training.checkout.begin("cgc", "train-model", spec, served=False)

@@ -15,6 +15,7 @@ RUN = "imagenet_default/cgc/seed0"
 CHECKPOINT = f"results/tiny/checkpoints/{RUN}/model.safetensors"
 WEIGHTS = "results/tiny/checkpoints"  # what DVC calls them: it holds the folder whole
 METRICS = f"results/tiny/metrics/{RUN}/metrics.json"
+slow = pytest.mark.slow
 S3_USER = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_MAX_ATTEMPTS": "1"}
 
 
@@ -68,6 +69,7 @@ def on_s3(origin, tmp_path, s3_server, monkeypatch):
     return copy
 
 
+@slow
 def test_everything_goes_to_s3_and_comes_back(on_s3):
     on_s3.succeed("dvc", "push")
     shutil.rmtree(on_s3.folder / ".dvc/cache")
@@ -79,6 +81,7 @@ def test_everything_goes_to_s3_and_comes_back(on_s3):
     assert on_s3.expensive("paper") == {}
 
 
+@slow
 def test_s3_that_does_not_answer_is_told_and_changes_nothing(on_s3):
     on_s3.succeed("dvc", "remote", "modify", "--local", "s3", "endpointurl", "http://127.0.0.1:9")
     shutil.rmtree(on_s3.folder / ".dvc/cache")
@@ -87,6 +90,7 @@ def test_s3_that_does_not_answer_is_told_and_changes_nothing(on_s3):
     assert on_s3.expensive("paper") == {}
 
 
+@slow
 def test_deleted_cache_object_is_told_and_pulled_again(clone):
     cached(clone, CHECKPOINT).unlink()
     (clone.folder / CHECKPOINT).unlink()
@@ -98,6 +102,7 @@ def test_deleted_cache_object_is_told_and_pulled_again(clone):
     assert clone.expensive("paper") == {}
 
 
+@slow
 def test_folder_that_is_not_there_is_told(clone):
     clone.succeed("dvc", "remote", "add", "--local", "--force", "store", str(clone.folder / "none"))
     shutil.rmtree(clone.folder / ".dvc/cache")
@@ -130,6 +135,7 @@ def as_ordinary_user(checkout, program, *arguments):
     return checkout.run(*command)
 
 
+@slow
 def test_hard_linked_checkpoint_is_not_overwritten(clone):
     clone.succeed("dvc", "config", "--local", "cache.type", "hardlink")
     clone.succeed("dvc", "checkout", "--relink")
@@ -139,6 +145,7 @@ def test_hard_linked_checkpoint_is_not_overwritten(clone):
     assert cached(clone, CHECKPOINT).samefile(clone.folder / CHECKPOINT)
 
 
+@slow
 def test_read_only_cache_is_told_and_what_was_made_is_kept(clone):
     clone.configure("settings.imagenet_default.train.learning_rate", 0.2)
     clone.succeed("snakemake", "checkpoints", "--cores", "1")
@@ -155,6 +162,7 @@ def test_read_only_cache_is_told_and_what_was_made_is_kept(clone):
     assert cached(clone, CHECKPOINT).exists()
 
 
+@slow
 def test_retraining_beside_a_hard_linked_cache_leaves_the_cache_as_it_is(clone):
     clone.succeed("dvc", "config", "--local", "cache.type", "hardlink")
     clone.succeed("dvc", "checkout", "--relink")
@@ -167,6 +175,7 @@ def test_retraining_beside_a_hard_linked_cache_leaves_the_cache_as_it_is(clone):
     assert link.read_bytes() == bytes_before
 
 
+@slow
 def test_second_snakemake_at_once_is_refused_and_the_first_goes_on(busy):
     copy, first = busy("snakemake", "evaluations", "--cores", "1")
     assert copy.expensive("evaluations") == {"evaluate_model": 4}
@@ -179,6 +188,7 @@ def test_second_snakemake_at_once_is_refused_and_the_first_goes_on(busy):
     assert copy.expensive("paper") == {}
 
 
+@slow
 def test_second_dvc_at_once_is_refused_and_the_first_goes_on(busy):
     copy, first = busy("dvc", "repro", "evaluations")
     assert_told(copy.run("dvc", "repro", "evaluations"), "is busy, it is being blocked by")

@@ -67,6 +67,7 @@ def test_figure_needs_no_data_where_only_checkpoints_and_gates_were_pulled(origi
     assert clone.planned(FIGURE) == {"plot_gate_matrix": 1}
 
 
+@pytest.mark.slow
 def test_deleted_metrics_cost_one_evaluation_with_one_checkpoint_pulled(origin, tmp_path):
     clone = origin.clone(tmp_path, "data", "evaluations", WEIGHTS)
     (clone.folder / f"results/tiny/metrics/{RUN}/metrics.json").unlink()
@@ -109,6 +110,7 @@ def test_changed_seed_retrains_that_run_only(made):
     assert made.expensive("paper") == {"train_model": 1, "evaluate_model": 1}
 
 
+@pytest.mark.slow
 def test_config_changed_back_and_old_files_checked_out_retrains_nothing(made):
     made.configure("settings.imagenet_default.train.learning_rate", 0.2)
     made.succeed("snakemake", "checkpoints", "--cores", "1")
@@ -149,6 +151,7 @@ def test_forcing_everything_makes_figures_and_tables_only(made):
     assert planned.keys() == {"plot_gate_matrix", "make_table", "render_notebook", "make_report"}
 
 
+@pytest.mark.slow
 def test_valid_artefact_asked_for_by_a_file_s_name_is_left_alone(made):
     assert "Nothing to be done" in made.snakemake(CHECKPOINT, "-n").stdout
     assert made.expensive(CHECKPOINT, "--forceall") == {}
@@ -159,6 +162,7 @@ def test_forced_artefact_is_made_again_with_all_that_depends_on_it(made):
     assert planned == {"train_model": 2, "evaluate_model": 2} | GATES
 
 
+@pytest.mark.slow
 def test_dvc_is_brought_in_step_with_what_snakemake_made(made):
     made.change("src/cgc/evaluate.py")
     made.succeed("snakemake", "evaluations", "--cores", "1")
