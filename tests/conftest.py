@@ -1,5 +1,6 @@
 """How tests run: one thread for each process; what shares a costly fixture in one process."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -7,6 +8,13 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 
 # several threads in each of several processes wait for each other
 os.environ["OMP_NUM_THREADS"] = "1"  # before PyTorch is imported
+gc.disable()  # nothing that is imported for the tests can be freed before their end
+
+
+def pytest_collection_finish():
+    gc.freeze()
+    gc.enable()
+
 
 # Files whose tests share a fixture of the whole session that takes long, by the fixture's name.
 SHARED = {

@@ -87,9 +87,11 @@ def write_client(path: Path, code: str = "") -> None:
 
 def serve(path: str) -> None:
     """Answer requests until stdin is closed."""
+    gc.disable()
     for name in IMPORTED:
         import_module(name)
     gc.freeze()  # children share these objects' memory
+    gc.enable()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that answer
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)

@@ -83,6 +83,7 @@ def test_corrupt_checkpoint_is_named(prepared):
     assert_told(done, "model.safetensors is corrupt", "restore it, or delete it")
 
 
+@pytest.mark.slow
 def test_checkpoint_with_other_bytes_than_recorded_is_named(prepared):
     pretend_to_have_trained(prepared, b"a checkpoint")
     (prepared.folder / f"results/tiny-short/checkpoints/{RUN}/model.safetensors").write_bytes(

@@ -18,10 +18,15 @@ FIGURE = {
 }
 
 
-@pytest.mark.parametrize("preset", [None, *PRESETS], ids=lambda path: path.stem if path else "tiny")
+@pytest.mark.parametrize(
+    "preset",
+    [
+        pytest.param(path, id=path.stem, marks=[] if path.stem == "paper" else pytest.mark.slow)
+        for path in PRESETS
+    ],
+)
 def test_every_preset_plans_the_figure_without_its_data(checkout, preset):
-    options = ["--configfile", str(preset)] if preset else []
-    planned = checkout.planned("results/fig1_gate_matrix.pdf", *options)
+    planned = checkout.planned("results/fig1_gate_matrix.pdf", "--configfile", str(preset))
     assert planned.items() >= (FIGURE | {"prepare_data": planned["prepare_data"]}).items()
 
 

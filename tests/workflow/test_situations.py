@@ -61,6 +61,7 @@ def test_fresh_clone_trains_what_is_asked_for(origin, tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_figure_needs_no_data_where_only_checkpoints_and_gates_were_pulled(origin, tmp_path):
     clone = origin.clone(tmp_path, "checkpoints", "gates")
     assert not list((clone.folder / "data").rglob("*.arrow"))
@@ -94,6 +95,7 @@ def test_changed_learning_rate_retrains_every_run_that_uses_it(made):
     assert "train.learning_rate (0.1 -> 0.2)" in made.succeed("cgc", "status")
 
 
+@pytest.mark.slow
 def test_dvc_retrains_no_other_run_of_the_stage(made):
     made.configure("settings.imagenet_default.train.learning_rate", 0.2)
     made.succeed("dvc", "repro", "checkpoints")
@@ -132,7 +134,9 @@ def test_edited_evaluation_code_evaluates_only(made):
     assert made.expensive("paper") == {"evaluate_model": 4}
 
 
-@pytest.mark.parametrize("file", ["report/style.py", "report/drawing.py", "cli/publish.py"])
+@pytest.mark.parametrize(
+    "file", ["report/style.py", pytest.param("cli/publish.py", marks=pytest.mark.slow)]
+)
 def test_edited_code_of_figures_redraws_them_only(made, file):
     made.change(f"src/cgc/{file}")
     assert made.planned(FIGURE) == {"plot_gate_matrix": 1}
