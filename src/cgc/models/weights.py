@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from cgc.errors import UserError
-from cgc.files import atomic_write
+from cgc.files import atomic_write, check_regular
 from cgc.models.registry import build_model
 from cgc.networks import package_versions
 
@@ -51,13 +51,16 @@ def load_model(path: Path) -> tuple[nn.Module, Architecture]:
     state, metadata = read_safetensors(path, made_by="train_model")
     try:
         architecture = Architecture(**json.loads(metadata["architecture"]))
-        model = architecture.build()
-    except (KeyError, TypeError, ValueError) as error:
+        with torch.device("meta"):  # what the file only claims to hold takes no memory
+            described = architecture.build()
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(
             f"{path} does not say which network of this artifact it holds ({error}): "
             "it was not written by train_model"
         ) from error
-    load_state(model, state, path, architecture.name)
+    check_state(described, state, path, architecture.name)
+    model = architecture.build()
+    model.load_state_dict(state)
     return model.eval(), architecture
 
 
@@ -65,7 +68,18 @@ def load_state(model: nn.Module, state: dict[str, torch.Tensor], path: Path, nam
     """Load `state`, read from `path`, into a network called `name`.
 
     Raises:
-        UserError: the state is of another architecture; says the first tensor that differs.
+        UserError: as `check_state`.
+    """
+    check_state(model, state, path, name)
+    model.load_state_dict(state)
+
+
+def check_state(model: nn.Module, state: dict[str, torch.Tensor], path: Path, name: str) -> None:
+    """Check that `state`, read from `path`, can be loaded into a network called `name`.
+
+    Raises:
+        UserError: the state is of another architecture; says the first tensor that differs. Or a
+            tensor is not finite.
     """
     wanted = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
     given = {key: tuple(tensor.shape) for key, tensor in state.items()}
@@ -85,7 +99,6 @@ def load_state(model: nn.Module, state: dict[str, torch.Tensor], path: Path, nam
                 f"{path} holds NaN or infinity in {key}: the training diverged, or the file was "
                 "changed; train it again"
             )
-    model.load_state_dict(state)
 
 
 def write_safetensors(
@@ -115,6 +128,7 @@ def read_safetensors(path: Path, made_by: str) -> tuple[dict[str, torch.Tensor],
     Raises:
         UserError: the file is missing, or not a whole safetensors file.
     """
+    check_regular(path)
     try:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
