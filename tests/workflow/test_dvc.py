@@ -146,21 +146,37 @@ def embedded(md5):
     return EMBEDDED / md5[:2] / md5[2:]
 
 
+def files_of(path, md5):
+    """The hash of an output and of every file in it, by their paths."""
+    files = {path: md5}
+    if md5.endswith(".dir"):
+        listed = json.loads(embedded(md5).read_text())
+        files |= {f"{path}/{each['relpath']}": each["md5"] for each in listed}
+    return files
+
+
 def held():
     """The hash of every file that dvc.lock holds, by its path."""
     files = {}
     for name in provenance.TARGETS:  # the outputs of the paper are nowhere, they are drawn again
         for output in LOCK[name]["outs"]:
-            files[output["path"]] = output["md5"]
-            if output["md5"].endswith(".dir"):
-                for each in json.loads(embedded(output["md5"]).read_text()):
-                    files[f"{output['path']}/{each['relpath']}"] = each["md5"]
+            files |= files_of(output["path"], output["md5"])
     return files
 
 
-def test_embedded_remote_has_every_object_that_the_lock_names_and_no_other():
+def added():
+    """The hash of every file of other presets that was added to DVC, by its path."""
+    files = {}
+    for path in ROOT.glob("results/*/*.dvc"):
+        for output in yaml.safe_load(path.read_text())["outs"]:
+            folder = path.parent.relative_to(ROOT) / output["path"]
+            files |= files_of(folder.as_posix(), output["md5"])
+    return files
+
+
+def test_embedded_remote_has_every_object_that_is_named_and_no_other():
     objects = {path.parent.name + path.name: path for path in EMBEDDED.glob("*/*")}
-    assert objects.keys() == set(held().values())
+    assert objects.keys() == {*held().values(), *added().values()}
     for name, path in objects.items():
         assert hashlib.md5(path.read_bytes()).hexdigest() == name.removesuffix(".dir")
 
