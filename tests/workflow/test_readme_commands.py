@@ -63,7 +63,12 @@ def plan(empty_checkout):
 @pytest.mark.parametrize(
     ("options", "targets"),
     [
-        pytest.param(options, sorted(targets), id=" ".join(options) or "tiny")
+        pytest.param(
+            options,
+            sorted(targets),
+            id=" ".join(options) or "tiny",
+            marks=pytest.mark.slow if len(options) > 2 else [],  # overrides of a preset
+        )
         for options, targets in targets_by_options().items()
     ],
 )
