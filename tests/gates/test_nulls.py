@@ -15,7 +15,7 @@ from cgc.gates import (
     point_distances,
     shuffled_label_shares,
 )
-from cgc.gates.images import weighted_distances
+from cgc.gates.images import relabelled_distances, weighted_distances
 from helpers.gate_samples import make_record, one_number_each
 
 
@@ -93,6 +93,18 @@ def test_class_without_images_is_named() -> None:
     record = replace(make_record((4, 3)), classes=("cat", "dog", "owl"))
     with pytest.raises(UserError, match=r"no images: 2 \(owl\)"):
         image_distances(record)
+
+
+def test_distances_of_labellings_at_once_are_those_of_each_by_itself() -> None:
+    distances = image_distances(make_record((5, 7, 6, 9), separation=0.6))
+    orders = [torch.randperm(27, generator=torch.Generator().manual_seed(i)) for i in range(3)]
+    labels = distances.labels[torch.stack(orders)]
+    squared, intra = relabelled_distances(distances, labels)
+    for i in range(3):
+        single = replace(distances, labels=labels[i])
+        expected, expected_intra, _ = weighted_distances(single, single.mean_weights[None])
+        torch.testing.assert_close(squared[i], expected[0], rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(intra[i], expected_intra[0], rtol=1e-9, atol=1e-9)
 
 
 def test_p_value_counts_the_null_that_is_as_large_and_is_never_zero() -> None:

@@ -124,6 +124,31 @@ def _of_inner_products(inner_NN: Tensor, labels: Tensor) -> ImageDistances:
     return ImageDistances(squared_distances(inner_NN), labels_N, len(classes))
 
 
+def relabelled_distances(distances: ImageDistances, labels_RN: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute distances of classes for R other labellings of the images with classes as large.
+
+    One product with the distances of all images serves all labellings: these distances, hundreds of
+    megabytes for ten thousand images, are read once.
+
+    Args:
+        distances: between the images.
+        labels_RN: class of each image in each labelling.
+
+    Returns:
+        squared distances of centres (R, M, M) and mean distance to the own centre (R, M).
+    """
+    M, (R, N) = distances.num_classes, labels_RN.shape
+    weights_RNM = torch.nn.functional.one_hot(labels_RN, M).double() / distances.counts
+    mixed_NRM = distances.squared @ weights_RNM.transpose(0, 1).reshape(N, R * M)
+    mixed_RNM = mixed_NRM.view(N, R, M).transpose(0, 1)
+    cross_RMM = weights_RNM.transpose(1, 2) @ mixed_RNM
+    spread_RM = cross_RMM.diagonal(dim1=1, dim2=2) / 2
+    own_RN = mixed_RNM.gather(2, labels_RN[:, :, None])[:, :, 0] - spread_RM.gather(1, labels_RN)
+    intra_RM = (own_RN.clamp_(min=0).sqrt_()[:, None] @ weights_RNM)[:, 0]
+    squared_RMM = (cross_RMM - spread_RM[:, :, None] - spread_RM[:, None]).clamp_(min=0)
+    return squared_RMM, intra_RM
+
+
 def weighted_distances(
     distances: ImageDistances, weights_RN: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:

@@ -27,7 +27,7 @@ covered the mean share of simulated data sets in 0 to 70 % of cases; this covers
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import sqrt
 
 import torch
@@ -36,13 +36,14 @@ from torch import Tensor
 
 from cgc.errors import UserError
 from cgc.gates.distances import GateDistances, separated_pairs, share_of
-from cgc.gates.images import ImageDistances, weighted_distances
+from cgc.gates.images import ImageDistances, relabelled_distances, weighted_distances
 from cgc.gates.threads import worker_threads
 
 MIN_IMAGES = 5
 MIN_CLASSES = 5
 
 _CHUNK = 20  # resamples, or shuffles, that one thread makes at a time
+_COLUMNS = 512  # classes of all shuffles whose distances are computed at a time
 
 
 @dataclass(frozen=True)
@@ -144,9 +145,15 @@ def shuffled_label_shares(distances: ImageDistances, *, repeats: int, seed: int)
     """
     _check(distances.counts, repeats)
 
+    at_once = max(1, _COLUMNS // distances.num_classes)
+
     def shares_of_chance(generator: torch.Generator) -> Tensor:
-        orders = (torch.randperm(len(distances.labels), generator=generator) for _ in range(_CHUNK))
-        return _tensor(replace(distances, labels=distances.labels[i]).share for i in orders)
+        orders = [torch.randperm(len(distances.labels), generator=generator) for _ in range(_CHUNK)]
+        return _tensor(
+            share_of(squared_MM.sqrt(), intra_M)
+            for labels_RN in distances.labels[torch.stack(orders)].split(at_once)
+            for squared_MM, intra_M in zip(*relabelled_distances(distances, labels_RN), strict=True)
+        )
 
     return _repeated(shares_of_chance, repeats, seed)
 
