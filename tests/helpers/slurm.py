@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -137,14 +137,14 @@ def free_ports(number: int) -> list[int]:
     return ports
 
 
-def wait_until(condition, seconds: float) -> None:
-    """Wait until something holds; errors of a program that is starting count as no."""
+def wait_until(condition: Callable[[], object], seconds: float) -> None:
+    """Wait until something holds; a program or a file that is not there yet counts as no."""
     end = time.monotonic() + seconds
     while True:
         try:
             if condition():
                 return
-        except subprocess.CalledProcessError:
+        except (subprocess.CalledProcessError, FileNotFoundError):
             pass
-        assert time.monotonic() < end, "the cluster did not start"
+        assert time.monotonic() < end, f"waited for {seconds} s"
         time.sleep(0.2)
