@@ -10,6 +10,7 @@ from cgc.gates.controls import (
     DRAWS,
     Measure,
     gates_of_inputs,
+    hold_batches,
     measure_controls,
     measure_snapshots,
     redraw_gates,
@@ -144,6 +145,19 @@ def test_sampled_images_are_those_of_whole_classes(data, batches):
     row = measure.streamed(batches)
     assert (row["sampled_classes"], row["sampled_images"]) == (3, 3 * PER_CLASS)
     assert row["num_images"] == M * PER_CLASS
+
+
+@pytest.mark.parametrize(("spare_bytes", "decoded_again"), [(0, False), (-1, True)])
+def test_images_are_decoded_once_where_all_of_them_fit(data, batches, spare_bytes, decoded_again):
+    passes = []
+    x, labels = data
+    held = hold_batches(
+        lambda: passes.append(0) or batches(), len(labels), max_bytes=x.nbytes + spare_bytes
+    )
+    before = len(passes)
+    for _ in range(2):
+        assert torch.equal(torch.cat([x_B for x_B, _ in held()]), x)
+    assert (len(passes) > before) == decoded_again
 
 
 def test_few_images_per_class_leave_no_interval_and_no_null(data):

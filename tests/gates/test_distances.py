@@ -28,7 +28,7 @@ RECORDS["float32"] = replace(
 
 def with_constant_gates(record: GateRecord) -> GateRecord:
     def constant(logits: torch.Tensor) -> torch.Tensor:
-        return logits[:1].expand_as(logits)
+        return logits[:1].expand_as(logits).clone()
 
     return replace(
         record,
@@ -110,6 +110,24 @@ def test_constant_gates_give_distances_of_exactly_zero(
     found = record.distances()
     assert found.inter.count_nonzero() == found.intra.count_nonzero() == 0
     assert found.mean_squared.count_nonzero() == 0
+
+
+@pytest.mark.parametrize("channels", [(3, 5), (16, 16), (33, 7)])
+@pytest.mark.parametrize("scale", [1.0, 700.0])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_equal_kernels_have_distances_of_exactly_zero_beside_another(
+    channels: tuple[int, int], scale: float, dtype: torch.dtype
+) -> None:
+    record = with_constant_gates(make_record((7, 3, 12), channels=channels, scale=scale))
+    record = in_precision(record, dtype)
+    inner = torch.arange(1, len(record.labels) - 1)  # neither the first image nor the last
+    another = inner[record.labels[inner] == 0][0]
+    record.input_logits[another] *= -1
+    found = record.distances()
+    assert found.inter[0, 1] > 0
+    assert found.inter[1, 2] == 0
+    assert found.intra[0] > 0
+    assert found.intra[1:].count_nonzero() == found.mean_squared[1:].count_nonzero() == 0
 
 
 def test_constant_gates_give_share_zero() -> None:

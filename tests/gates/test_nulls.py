@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch.testing import assert_close
 
 from cgc.errors import UserError
 from cgc.gates import (
@@ -15,7 +16,7 @@ from cgc.gates import (
     point_distances,
     shuffled_label_shares,
 )
-from cgc.gates.images import relabelled_distances, weighted_distances
+from cgc.gates.images import point_image_distances, relabelled_distances, weighted_distances
 from helpers.gate_samples import make_record, one_number_each
 
 
@@ -51,6 +52,12 @@ def test_mean_squared_distances_of_images_are_those_of_the_stream() -> None:
     distances = image_distances(record)
     _, _, spread = weighted_distances(distances, distances.mean_weights[None])
     torch.testing.assert_close(spread[0], record.distances().mean_squared, rtol=1e-9, atol=1e-9)
+
+
+def test_distances_of_thousands_of_points_are_their_distances() -> None:
+    points = torch.randn(2999, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    found = point_image_distances(points, torch.zeros(len(points), dtype=torch.int64)).squared
+    assert_close(found, torch.cdist(points, points).square(), rtol=1e-10, atol=1e-10)
 
 
 def test_share_of_image_distances_is_the_share_of_the_stream() -> None:

@@ -1,6 +1,7 @@
 """The command about this machine: what it lacks for a preset, and what that blocks."""
 
 import json
+from typing import TYPE_CHECKING
 
 import typer
 from rich.table import Table
@@ -9,7 +10,9 @@ from rich.text import Text
 from cgc.cli.options import AsJson, ConfigFiles
 from cgc.config import load_config
 from cgc.display import terminal
-from cgc.doctor import Finding, examine
+
+if TYPE_CHECKING:
+    from cgc.doctor import Finding
 
 SIGNS = {"fine": ("ok", "green"), "note": ("note", "yellow"), "blocks": ("BLOCKS", "bold red")}
 
@@ -22,6 +25,8 @@ def doctor(configfile: ConfigFiles = None, as_json: AsJson = False) -> None:
 
     Example: cgc doctor --configfile config/presets/cifar10.yaml
     """
+    from cgc.doctor import examine  # imports pandas, for which no training should wait
+
     config = load_config(configfile or [])
     findings = examine(config)
     blocking = [finding.name for finding in findings if finding.state == "blocks"]
@@ -38,7 +43,7 @@ def doctor(configfile: ConfigFiles = None, as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
-def _text(finding: Finding) -> str:
+def _text(finding: "Finding") -> str:
     blocks = f"blocks {', '.join(finding.blocks) or 'all of it'}"
     lines = [finding.text, blocks if finding.state == "blocks" else "", finding.remedy]
     return "\n".join(filter(None, lines))

@@ -36,6 +36,7 @@ from cgc.gates.shares import measure_separation
 
 Batches = Callable[[], Iterable[tuple[Tensor, Tensor]]]
 DRAWS = 3  # of redrawn gates
+HELD_BYTES = 2**29
 _CHUNK = 1000  # images whose gates are computed at a time
 
 
@@ -90,6 +91,15 @@ class Measure:
         ]
         points, labels = zip(*chosen, strict=True)
         return torch.cat(points), torch.cat(labels)
+
+
+def hold_batches(batches: Batches, num_images: int, *, max_bytes: int = HELD_BYTES) -> Batches:
+    """Return batches that are decoded once and not at each pass, if all fit into `max_bytes`."""
+    x_B, _ = next(iter(batches()))
+    if x_B[0].nbytes * num_images > max_bytes:
+        return batches
+    held = list(batches())
+    return lambda: held
 
 
 def measure_controls(

@@ -222,8 +222,8 @@ def gate_distances(
     M, (O, D) = len(counts_M), gates.weight_OD.shape
     inner_MM = gates.weight_OD.new_zeros(M, M)
     squared_N = inner_MM.new_zeros(len(labels))
-    blocks = plan_blocks(O, M * D * inner_MM.itemsize, block_bytes)
-    centres_MOD = inner_MM.new_empty(M, len(blocks[0]), D)
+    blocks = [] if gates.are_constant else plan_blocks(O, M * D * inner_MM.itemsize, block_bytes)
+    centres_MOD = inner_MM.new_empty(M, max(map(len, blocks), default=0), D)
     with worker_threads() as pool:
         for channels in blocks:
             block_MOD = centres_MOD[:, : len(channels)]

@@ -89,9 +89,10 @@ def image_distances(
     )
     N = len(images)
     inner_NN = torch.zeros(N, N, dtype=torch.float64)
+    channels = range(0 if gates.are_constant else len(record.weight))
     with worker_threads() as pool:
         for weight_D, gates_ND in zip(
-            gates.weight_OD, gates.of(torch.arange(N), range(len(record.weight))), strict=True
+            gates.weight_OD[: len(channels)], gates.of(torch.arange(N), channels), strict=True
         ):
             add_inner_products(pool, inner_NN, gates_ND * weight_D)
     return _of_inner_products(inner_NN, record.labels[images])

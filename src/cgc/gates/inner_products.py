@@ -9,7 +9,8 @@ from concurrent.futures import Executor
 
 from torch import Tensor
 
-_STRIP = 100
+_STRIP = 100  # at least; for matrix products the wider, the faster
+_STRIPS = 25  # at most, so that threads stay busy to the end
 
 
 def add_inner_products(pool: Executor, inner: Tensor, points: Tensor) -> None:
@@ -17,12 +18,13 @@ def add_inner_products(pool: Executor, inner: Tensor, points: Tensor) -> None:
 
     Each thread makes whole strips alone, so that their number changes no digit.
     """
+    width = max(_STRIP, len(points) // _STRIPS)
 
     def add(start: int) -> None:
-        strip = slice(start, start + _STRIP)
+        strip = slice(start, start + width)
         inner[start:, strip].addmm_(points[start:], points[strip].T)
 
-    list(pool.map(add, range(0, len(points), _STRIP)))
+    list(pool.map(add, range(0, len(points), width)))
 
 
 def squared_distances(inner: Tensor) -> Tensor:

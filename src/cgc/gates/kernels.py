@@ -37,6 +37,7 @@ class ChannelGates:
 
     Attributes:
         dtype: of the gates; float32 or float64.
+        are_constant: the same for every image, as those of an untrained layer can be.
         weight_OD: what to multiply the gates with for the kernels, float64.
 
     Raises:
@@ -55,6 +56,7 @@ class ChannelGates:
             if varied and largest < _TOO_LARGE[torch.float32]:
                 self.dtype = torch.float32
         self._splits = largest < _TOO_LARGE[self.dtype]
+        self.are_constant = _is_constant(input_logits) and _is_constant(output_logits)
         self.input_NCK, self.output_NOK = input_logits.detach(), output_logits.detach()
         weight_OCK = weight.detach().flatten(2).to(input_logits.device, torch.float64)
         self.weight_OD = weight_OCK.transpose(1, 2).flatten(1)
@@ -115,6 +117,11 @@ def _largest(values: Tensor) -> float:
 def _variation(logits: Tensor) -> float:
     """Return the standard deviation over about 1,000 images, averaged over all else."""
     return float(logits[:: max(1, len(logits) // 1000)].std(0, correction=0).mean())
+
+
+def _is_constant(logits: Tensor) -> bool:
+    first, last = logits[0], logits[-1]
+    return torch.equal(first, last) and bool((logits == first).all())
 
 
 def _check_shapes(input_logits: Tensor, output_logits: Tensor, weight: Tensor, groups: int) -> None:

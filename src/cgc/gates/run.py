@@ -11,7 +11,7 @@ from cgc.data.prepared import read_description
 from cgc.devices import take_device
 from cgc.display import progress_bar, spinner
 from cgc.files import read_json, write_json
-from cgc.gates.controls import Measure, measure_controls, measure_snapshots
+from cgc.gates.controls import Measure, hold_batches, measure_controls, measure_snapshots
 from cgc.gates.measured import ClassDistances, save_measured
 from cgc.gates.record import (
     GateRecord,
@@ -63,7 +63,7 @@ def run_measure_controls(job: Job) -> None:
     own, *plain = job.inputs_of("train_model")
     model, untrained, snapshots = _networks(own)
     measure = Measure(len(_description(job)["classes"]), **_options(job))
-    batches = partial(_batches, job)
+    batches = hold_batches(partial(_batches, job), _description(job)["num_validation"])
     plain_model, _, plain_snapshots = _networks(plain[0]) if plain else (NO_PLAIN_RUN, None, {})
     with take_device(job.execution) as device:
         controls = measure_controls(model, untrained, plain_model, batches, measure, device=device)
