@@ -1,7 +1,12 @@
 """The whole path, small: from nothing to Fig. 1."""
 
+import os
+import subprocess
+
 import pandas as pd
 import pytest
+
+from helpers.checkout import PROGRAMS
 
 
 def test_figure_is_made_from_nothing_and_stays_made(trained):
@@ -18,3 +23,10 @@ def test_figure_is_made_from_nothing_and_stays_made(trained):
     )
 
     assert trained.checkout.planned("results/fig1_gate_matrix.pdf", *trained.options) == {}
+
+
+def test_table_is_made_where_the_environment_is_not_activated(checkout):
+    environment = checkout.environment(served=False) | {"PATH": os.defpath}
+    command = [str(PROGRAMS / "snakemake"), "results/table_settings.csv", "--cores", "1"]
+    subprocess.run(command, cwd=checkout.folder, env=environment, check=True)
+    assert (checkout.folder / "results/table_settings.csv").exists()

@@ -27,6 +27,9 @@ try:
 except UserError as error:
     raise WorkflowError(str(error))
 
+# `cgc` is found where this environment was not activated too, as with `.venv/bin/snakemake`.
+os.environ["PATH"] += os.pathsep + os.path.dirname(sys.executable)
+
 # Trainings, whose stderr is a log file, write a line now and then where a person watches.
 if sys.stderr.isatty():
     os.environ["CGC_TERMINAL"] = "1"
