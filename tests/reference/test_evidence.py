@@ -66,7 +66,7 @@ def test_layers_are_named(evidence: Evidence) -> None:
     (answer,) = evidence.layers.answers.values()
     assert answer == (
         "From 9 % of class pairs in the first gated layer to 79 % in the last (corrected); the "
-        "largest share is that of `last`."
+        "largest share is that of last."
     )
 
 

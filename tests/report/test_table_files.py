@@ -8,7 +8,7 @@ import pytest
 from cgc.report.cells import header
 from cgc.report.tables.files import write_table
 
-CAPTION = "A table.\nPreset tiny_2; commit abc* of a day."
+CAPTION = "A table.\nPreset tiny_2; commit _abc* of a day."
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_markdown_rounds_and_names_columns_in_words(files: dict[str, str]) -> No
     assert cells[0] == [
         "Variant", "Top-1 (%)", "Parameters", "n", "Multiply-adds (M)", "Rate", "Flip"
     ]  # fmt: skip
-    assert cells[2] == ["a\\_b", "66.67", "1,234,567", "3", "20.4", "0.0001", "yes"]
+    assert cells[2] == ["a_b", "66.67", "1,234,567", "3", "20.4", "0.0001", "yes"]
     assert cells[3] == ["c\\|d", "not run", "\N{EN DASH}", "0", "20.4", "0.0001", "no"]
 
 
@@ -62,7 +62,7 @@ def test_markdown_keeps_the_decimals_of_whole_numbers(tmp_path: Path) -> None:
 
 def test_markdown_begins_with_the_caption_in_italics(files: dict[str, str]) -> None:
     first = files[".md"].splitlines()[0]
-    assert first == "*A table. Preset tiny\\_2; commit abc\\* of a day.*"
+    assert first == "*A table. Preset tiny_2; commit \\_abc\\* of a day.*"
 
 
 def test_latex_begins_with_what_it_needs_and_where_it_is_from(tmp_path: Path) -> None:

@@ -28,8 +28,9 @@ WORDS = {
     "top5": "top-5",
 }
 HEADERS = {"n": "n", "num_macs": "Multiply-adds (M)", "p3d_a_video": "P3D-A video"}
-DIGITS = {"null_p": 2, "our_value": 4}
-SILENT_WORDS = {"mean", "num", "percent"}  # said by `n`, by the noun, by the unit
+DIGITS = {"difference": 3, "hours": 2, "null_p": 2, "our_value": 4}
+UNITS = {"percent": " (%)", "points": " (points)"}
+SILENT_WORDS = {"mean", "num", *UNITS}  # said by `n`, by the noun, by the unit
 
 
 def displayed(frame: pd.DataFrame) -> pd.DataFrame:
@@ -78,7 +79,8 @@ def header(column: str) -> str:
         return HEADERS[column]
     words = column.split("_")
     text = " ".join(WORDS.get(word, word) for word in words if word not in SILENT_WORDS)
-    return text[0].upper() + text[1:] + (" (%)" if "percent" in words else "")
+    unit = "".join(UNITS[word] for word in words if word in UNITS)
+    return text[0].upper() + text[1:] + unit
 
 
 def _shown(value: Any, column: str, decimals: int) -> str:
@@ -92,6 +94,8 @@ def _shown(value: Any, column: str, decimals: int) -> str:
         return f"{value / 1e6:,.1f}"
     if "percent" in column:
         return f"{value:.{decimals}f}"
+    if "points" in column:
+        return f"{value:+.2f}"
     if "loss" in column or "cdnv" in column:
         return f"{value:.2f}"
     if column in DIGITS:

@@ -134,7 +134,7 @@ def _layers(configs: Sequence[Config]) -> Section:
         best = rows["layer"].iloc[rows["corrected_share_percent"].astype(float).argmax()]
         answers[_name(config)] = (
             f"From {first:.0f} % of class pairs in the first gated layer to "
-            f"{last:.0f} % in the last (corrected); the largest share is that of `{best}`."
+            f"{last:.0f} % in the last (corrected); the largest share is that of {best}."
         )
     columns = ["preset", "layer", "share_percent", "corrected_share_percent", "median_cdnv"]
     return Section(
@@ -252,9 +252,9 @@ def _compared(config: Config, setting: str, variant: str, baseline: str) -> dict
         "top1_percent": ours["top1_percent_mean"],
         "baseline": variant_name(config, baseline),
         "baseline_top1_percent": theirs["top1_percent_mean"],
-        "difference": difference.mean,
-        "low": difference.low,
-        "high": difference.high,
+        "difference_points": difference.mean,
+        "low_points": difference.low,
+        "high_points": difference.high,
         "interval_over": f"{difference.n} seeds" if difference.over == "seeds" else "images",
         "answer": difference.in_words,
     }
@@ -263,9 +263,9 @@ def _compared(config: Config, setting: str, variant: str, baseline: str) -> dict
 def _difference_in_words(row: dict[str, Any]) -> str:
     return (
         f"{row['variant']} {row['top1_percent']:.1f} %, {row['baseline']} "
-        f"{row['baseline_top1_percent']:.1f} %, difference {row['difference']:+.1f} points (95 % "
-        f"interval {row['low']:+.1f} to {row['high']:+.1f} over {row['interval_over']}): "
-        f"{row['answer']}."
+        f"{row['baseline_top1_percent']:.1f} %, difference {row['difference_points']:+.1f} points "
+        f"(95 % interval {row['low_points']:+.1f} to {row['high_points']:+.1f} "
+        f"over {row['interval_over']}): {row['answer']}."
     )
 
 

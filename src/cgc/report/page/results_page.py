@@ -3,12 +3,10 @@
 import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import fields
-from typing import Any
 
-import pandas as pd
-
-from cgc.report.cells import NO_VALUE, NOT_RUN
+from cgc.report.cells import NOT_RUN
 from cgc.report.evidence import Evidence, Section
+from cgc.report.tables.files import table_markdown
 
 LINE = 120  # letters
 
@@ -48,18 +46,3 @@ def _blocks(section: Section, link: Callable[[str], str]) -> Iterator[str]:
 
 def _wrapped(paragraph: str) -> str:
     return textwrap.fill(paragraph, LINE, break_long_words=False, break_on_hyphens=False)
-
-
-def table_markdown(frame: pd.DataFrame) -> str:
-    """Return a table as Markdown, numbers rounded as their uncertainty allows."""
-    return frame.map(_cell).rename(columns=_header).to_markdown(index=False, disable_numparse=True)
-
-
-def _cell(value: Any) -> str:
-    if value is None or value != value:
-        return NO_VALUE
-    return f"{value:.2f}" if isinstance(value, float) else str(value)
-
-
-def _header(name: str) -> str:
-    return name.replace("_percent", " (%)").replace("_", " ").replace("top1", "top-1")

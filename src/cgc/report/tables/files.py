@@ -5,6 +5,7 @@ where there is no run, and `n/a` (which pandas reads as NaN) where a cell cannot
 other two round, write headers in words, and begin with the caption.
 """
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -31,13 +32,12 @@ def write_table(
         the three files.
     """
     caption, whole = (" ".join(text.split()) for text in (caption, f"{caption} {origin}"))
-    shown = displayed(frame)
-    numeric = [holds_numbers(frame[column]) for column in frame]
     layout = layout or Layout(" ".join(map(str, frame)), wide=True)
-    latex = latex_table(shown, numeric, name=stem.name, caption=caption, layout=layout)
+    numeric = [holds_numbers(frame[column]) for column in frame]
+    latex = latex_table(displayed(frame), numeric, name=stem.name, caption=caption, layout=layout)
     contents = {
         ".csv": frame.to_csv(index=False, na_rep="n/a", lineterminator="\n"),
-        ".md": f"*{_escape_markdown(whole)}*\n\n{_markdown(shown, numeric)}\n",
+        ".md": f"*{_escape_markdown(whole)}*\n\n{table_markdown(frame)}\n",
         ".tex": f"% {origin or whole} Needs \\usepackage{{booktabs,tabularx}}.\n{latex}",
     }
     files = [stem.with_name(stem.name + suffix) for suffix in contents]
@@ -47,13 +47,13 @@ def write_table(
     return files
 
 
-def _markdown(shown: pd.DataFrame, numeric: list[bool]) -> str:
-    escaped = shown.map(_escape_markdown)
-    align = ["right" if is_numeric else "left" for is_numeric in numeric]
+def table_markdown(frame: pd.DataFrame) -> str:
+    """Return a table as Markdown: rounded, with headers in words, numbers at the right."""
+    escaped = displayed(frame).map(_escape_markdown)
+    align = ["right" if holds_numbers(frame[column]) else "left" for column in frame]
     return escaped.to_markdown(index=False, disable_numparse=True, colalign=align)
 
 
 def _escape_markdown(text: str) -> str:
-    for sign in "\\|*_":
-        text = text.replace(sign, f"\\{sign}")
-    return text
+    """Return a text that Markdown shows as it is; an underscore inside a word is one anyway."""
+    return re.sub(r"[\\|*]|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", text)
