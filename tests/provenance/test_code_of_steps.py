@@ -121,6 +121,7 @@ def files_imported(tmp_path_factory):
     return json.loads((folder / IMPORTED).read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("stage", "key"), STEPS)
 def test_all_that_a_step_imports_when_it_runs_is_in_its_recipe(files_imported, stage, key):
     imported_now = set(files_imported[f"{stage}:{key}"])

@@ -218,6 +218,7 @@ def test_png_carries_metadata_and_has_text_width(saved: list[Path]) -> None:
         assert image.width == round(4.8 * 300)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("M", "images"), [(100, 0), (101, 1)])
 def test_pdf_cells_are_vector_shapes_up_to_a_hundred_classes(
     M: int, images: int, tmp_path: Path

@@ -7,6 +7,8 @@ d loss / d scores = (softmax(scores) - labels) / B.
 
 import tempfile
 from collections.abc import Callable
+from contextlib import redirect_stderr
+from io import StringIO
 from math import isclose
 from pathlib import Path
 from types import SimpleNamespace
@@ -64,7 +66,8 @@ def _train(train: Train, network: RecordingNetwork, num_steps: int) -> float:
     train = train.model_copy(update={"epochs": 1})
     batches: Any = _Batches([_batch(train)] * num_steps)
     fabric = Fabric(accelerator="cpu", devices=1)
-    with seeded(0), tempfile.TemporaryDirectory() as folder:
+    unseen = redirect_stderr(StringIO())  # the progress of a claim's few steps is nobody's
+    with unseen, seeded(0), tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(fabric, network, train, 0, batches, batches[:1], CLASSES, name="claims")
         (row,) = trainer.fit(Path(folder) / "checkpoint.safetensors", fingerprint="claims")
     return row["train_loss"]
