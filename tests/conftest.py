@@ -1,10 +1,14 @@
 """How tests run: one thread for each process; what shares a costly fixture in one process."""
 
+import copy
 import gc
 import os
 from pathlib import Path
 
+import pytest
 from xdist.scheduler.loadscope import LoadScopeScheduling
+
+from cgc.config import load
 
 # several threads in each of several processes wait for each other
 os.environ["OMP_NUM_THREADS"] = "1"  # before PyTorch is imported
@@ -14,6 +18,26 @@ gc.disable()  # nothing that is imported for the tests can be freed before their
 def pytest_collection_finish():
     gc.freeze()
     gc.enable()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _unchanged_yaml_is_parsed_once():
+    """Hundreds of tests load the same presets; parsing them was a fifth of all the time."""
+    parse, parsed = load.read_yaml, {}
+
+    def read_yaml(file):
+        try:
+            about = file.stat()
+        except OSError:
+            return parse(file)  # which says what is wrong
+        key = (file.resolve(), about.st_mtime_ns, about.st_size)
+        if key not in parsed:
+            parsed[key] = parse(file)
+        return copy.deepcopy(parsed[key])
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(load, "read_yaml", read_yaml)
+        yield
 
 
 # Files whose tests share a fixture of the whole session that takes long, by the fixture's name.

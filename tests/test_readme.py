@@ -35,7 +35,6 @@ from helpers.documents import (
 )
 
 PAGE_NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
-RUNS = ROOT / "results/reference/tiny"
 PRESETS = [None, *sorted((ROOT / "config/presets").glob("*.yaml"))]
 
 
@@ -248,28 +247,44 @@ def test_numbers_of_the_readme_are_those_of_the_committed_runs() -> None:
     assert [each for each in expected if each not in text] == []
 
 
+def gates_of_reference(preset: str, file: str) -> Any:
+    """The gate analysis of a preset's analysed run, as it is committed."""
+    config = load_config() if preset == "tiny" else load_config([f"config/presets/{preset}.yaml"])
+    path = ROOT / f"results/reference/{preset}/gates/{config.gates.run}/{file}"
+    return json.loads(path.read_text())
+
+
 def test_line_to_expect_is_that_of_the_committed_run() -> None:
-    shares = json.loads((RUNS / "gates" / load_config().gates.run / "gate_shares.json").read_text())
-    *_, last = layers = shares["trained"]
+    *_, last = gates_of_reference("tiny", "gate_shares.json")["trained"]
     share, corrected = (f"{100 * last[name]:.2f} %" for name in ("share", "corrected_share"))
     expected = (
         f"Fig. 1 (preset tiny, layer {last['layer']}): inter > intra in {share} of 90 ordered "
         f"class pairs; corrected {corrected}, CDNV {last['median_cdnv']:.2f}"
     )
     assert expected in [block.text for block in blocks("text")]
+
+
+@pytest.mark.parametrize("preset", ["tiny", "cifar10_cpu"])
+def test_shares_of_the_readme_are_those_of_the_committed_runs(preset: str) -> None:
     text = (ROOT / "README.md").read_text()
+    *_, last = layers = gates_of_reference(preset, "gate_shares.json")["trained"]
+    share, corrected = (f"{100 * last[name]:.2f} %" for name in ("share", "corrected_share"))
     assert f"{share} of 90 pairs, corrected {corrected}" in text
     least, most = (100 * function(layer["share"] for layer in layers) for function in (min, max))
     assert f"layers {least:.1f} to {most:.1f} %" in text
 
 
-def test_input_of_the_last_gates_is_separated_as_the_readme_says() -> None:
-    controls = json.loads(
-        (RUNS / "gates" / load_config().gates.run / "gate_controls.json").read_text()
-    )
-    (context,) = [row for row in controls if row["representation"] == "pooled_context"]
-    stated = f"input of the last {100 * context['share']:.1f} %"
-    assert stated in (ROOT / "README.md").read_text()
+@pytest.mark.parametrize(
+    ("preset", "stated"),
+    [
+        ("tiny", "input of the last {pooled_context:.1f} %"),
+        ("cifar10_cpu", "input of the last {pooled_context:.1f} %, features {features:.1f} %"),
+    ],
+)
+def test_input_of_the_last_gates_is_separated_as_the_readme_says(preset: str, stated: str) -> None:
+    rows = gates_of_reference(preset, "gate_controls.json")
+    shares = {row["representation"]: 100 * row["share"] for row in rows}
+    assert stated.format(**shares) in (ROOT / "README.md").read_text()
 
 
 def test_readme_cites_the_paper_as_the_citation_file_does() -> None:

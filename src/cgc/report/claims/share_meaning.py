@@ -125,7 +125,7 @@ def _number(kernels: Row) -> str:
 def _bias(kernels: Row) -> str:
     counts = (
         f"{kernels['images_per_class']:,} images in the smallest class, "
-        f"{kernels['images_per_class_median']:g} in the median one"
+        f"{kernels['images_per_class_median']:,g} in the median one"
     )
     if kernels["corrected_share"] is None:
         return f"With {counts}, no correction is possible: {kernels['refused']}."

@@ -77,7 +77,7 @@ def _about(table: pd.DataFrame) -> list[str]:
     """Return the sentences on images, intervals and other trainings."""
     measured = table[table["n"] == 1]
     row, run = measured.iloc[0], table["run"].iloc[0]
-    per_class = f"{row['images_per_class']:,} or more (median {row['images_per_class_median']:g})"
+    per_class = f"{row['images_per_class']:,} or more (median {row['images_per_class_median']:,g})"
     sentences = [
         f"{run}, layer {row['layer']}: {row['num_images']:,} images, {per_class} of each class.",
         f"Bars hold the central {row['level_percent']:g} % of resampled images and classes.",

@@ -30,7 +30,7 @@ def gate_shares_figure(config: Config) -> Figure:
     measured = table.iloc[0]
     about = (
         f"{config.gates.run}, {measured['num_images']:,} images, {measured['images_per_class']:,} "
-        f"or more (median {measured['images_per_class_median']:g}) of each class; interval and "
+        f"or more (median {measured['images_per_class_median']:,g}) of each class; interval and "
         f"band hold the central {measured['level_percent']:g} % of resampled images and of "
         "shuffled labels."
     )
