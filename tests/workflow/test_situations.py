@@ -88,6 +88,17 @@ def test_valid_artefacts_with_new_dates_make_no_figure_or_table_anew(made):
     assert made.planned("paper").keys() <= {"paper"}
 
 
+def test_pulling_others_results_over_own_ones_publishes_them_anew_and_trains_nothing(made):
+    table = "results/table_imagenet.csv"
+    evaluation = made.folder / f"results/tiny/evaluations/{RUN}/metrics.provenance.json"
+    assert made.planned(table) == {}
+    recorded = json.loads(evaluation.read_text())
+    recorded["files"]["metrics.json"] = "0" * 64  # valid by its recipe, with other bytes
+    evaluation.write_text(json.dumps(recorded))
+    assert made.planned(table) == {"make_table": 1}
+    assert made.planned("results/table_settings.csv") == {}
+
+
 def test_changed_learning_rate_retrains_every_run_that_uses_it(made):
     made.configure("settings.imagenet_default.train.learning_rate", 0.2)
     # the plain network is a control of the gates

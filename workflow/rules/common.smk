@@ -12,6 +12,7 @@ from snakemake.utils import min_version
 from cgc import paths, provenance
 from cgc.config import check_config
 from cgc.errors import UserError
+from cgc.provenance.publication import changed_sources, published_records
 from cgc.report.figures import FIGURES, figures_of, notebooks_of
 from cgc.report.tables import TABLES, tables_of
 
@@ -24,6 +25,12 @@ configfile: "config/config.yaml"
 try:
     CONFIG = check_config(config)
     STALE = provenance.stale(CONFIG)
+    # Valid, with other bytes than what is published was made from, as after `dvc pull --force`.
+    CHANGED = {
+        str(source)
+        for record in published_records()
+        for source in changed_sources(record)
+    }
 except UserError as error:
     raise WorkflowError(str(error))
 
@@ -63,11 +70,12 @@ def to_be_made(stage):
     return "|".join(map(re.escape, keys)) or "(?!)"
 
 
-def files_of(stage, key):
-    """An artefact as an input: given while it is valid, else a dependency like any other."""
+def files_of(stage, key, others=()):
+    """An artefact as an input: given while it is valid, else a dependency like the `others`."""
     artefact = provenance.artefact(stage, key, CONFIG.results_name)
     files = [str(path) for path in artefact.paths()]
-    return files if str(artefact) in STALE else [ancient(file) for file in files]
+    is_given = str(artefact) not in {*STALE, *others}
+    return [ancient(file) for file in files] if is_given else files
 
 
 def data_of(run):
@@ -84,7 +92,9 @@ def models_of_controls():
 def sources_of(published):
     """The artefacts whose numbers a table or figure shows."""
     sources = published.sources(CONFIG)
-    return [file for source in sources for file in files_of(source.stage, source.key)]
+    return [
+        file for made in sources for file in files_of(made.stage, made.key, CHANGED)
+    ]
 
 
 def initial_model_of(run):

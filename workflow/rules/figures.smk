@@ -4,7 +4,7 @@
 rule plot_gate_matrix:
     input:
         publication=PUBLICATION,
-        distances=files_of("measure_gates", CONFIG.gates.run),
+        artefacts=sources_of(FIGURES["fig1_gate_matrix"]),
     output:
         pdf=report(
             "results/fig1_gate_matrix.pdf",

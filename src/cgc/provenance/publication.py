@@ -154,3 +154,27 @@ def read_record(path: Path) -> dict[str, Any]:
         "delete it and make the figure or table again",
     )
     return content
+
+
+def published_records() -> list[Path]:
+    """Return the records of all that is published, of whatever preset."""
+    return sorted(RESULTS.glob("*.provenance.json"))
+
+
+def changed_sources(record: Path) -> list[Artefact]:
+    """Return the artefacts with other bytes than those that a figure or table was made from.
+
+    So it is where results were made, and then others of the same recipe were pulled.
+
+    Raises:
+        UserError: the record or the provenance of an artefact is damaged.
+    """
+    content = read_record(record)
+    changed = []
+    for name, then in content["artefacts"].items():
+        stage, key = name.split(":", 1)
+        source = artefact(stage, key, content["preset"])
+        now = read_provenance(source.provenance)
+        if now and any(now["files"].get(file) != then["files"].get(file) for file in now["files"]):
+            changed.append(source)
+    return changed

@@ -19,7 +19,12 @@ from cgc.provenance import (
     other_inputs,
     read_provenance,
 )
-from cgc.provenance.publication import read_record, with_upstream
+from cgc.provenance.publication import (
+    changed_sources,
+    published_records,
+    read_record,
+    with_upstream,
+)
 
 
 def differences(
@@ -42,36 +47,34 @@ def differences(
     Raises:
         UserError: a name is none of these, or a record is damaged.
     """
-    records, made = _everything(config) if not (names := list(names)) else _named(names, config)
-    messages = [line for record in records for line in _published(record)]
-    made += [source for record in records for source in _sources(record)]
+    published, made = _everything(config) if not (names := list(names)) else _named(names, config)
+    messages = [line for record in published for line in _published(record)]
+    made += [source for record in published for source in _sources(record)]
     checked = with_upstream(made)
     return messages + [line for each in watched(checked) for line in _artefact(each)], len(checked)
 
 
 def _everything(config: Config) -> tuple[list[Path], list[Artefact]]:
-    records = [path for path in _records() if read_record(path)["preset"] == config.results_name]
-    return records, [made for made in artefacts(config) if made.provenance.exists()]
-
-
-def _records() -> list[Path]:
-    return sorted(RESULTS.glob("*.provenance.json"))
+    published = [
+        path for path in published_records() if read_record(path)["preset"] == config.results_name
+    ]
+    return published, [made for made in artefacts(config) if made.provenance.exists()]
 
 
 def _named(names: list[str], config: Config) -> tuple[list[Path], list[Artefact]]:
     known = {str(made): made for made in artefacts(config)}
-    records: list[Path] = []
+    published: list[Path] = []
     made: list[Artefact] = []
     for name in names:
         path = Path(os.path.relpath(name))
-        found = [record for record in _records() if path.as_posix() in _files_of(record)]
+        found = [record for record in published_records() if path.as_posix() in _files_of(record)]
         if name in known:
             made.append(known[name])
         elif found:
-            records += found
+            published += found
         else:
             made.append(_artefact_with(path))
-    return records, made
+    return published, made
 
 
 def _files_of(record: Path) -> list[str]:
@@ -105,11 +108,10 @@ def _published(record: Path) -> list[str]:
     """Compare published files, and what they were made from, with their record."""
     content = read_record(record)
     messages = _other_files({Path(name): known for name, known in content["files"].items()}, record)
-    for source in _sources(record):
-        now, then = read_provenance(source.provenance), content["artefacts"][str(source)]
-        if now and any(now["files"].get(name) != then["files"].get(name) for name in now["files"]):
-            messages.append(f"{content['name']} was made from other bytes of {source}")
-    return messages
+    return messages + [
+        f"{content['name']} was made from other bytes of {source}"
+        for source in changed_sources(record)
+    ]
 
 
 def _artefact(made: Artefact) -> list[str]:
