@@ -196,12 +196,23 @@ def test_verify_tells_a_script_what_differs(config):
     made = make_chain(config)["train_model"]
     assert json.loads(run("verify", str(made), "--json").stdout) == {
         "different": [],
+        "missing": [],
         "num_artefacts": 2,
     }
     (made.folder / "model.safetensors").write_bytes(b"other")
     done = run("verify", str(made), "--json")
     assert done.exit_code == 1
     assert "model.safetensors is not the file" in json.loads(done.stdout)["different"][0]
+
+
+def test_verify_passes_where_a_part_was_pulled_and_says_so(config):
+    made = make_chain(config)
+    for path in made["prepare_data"].paths():
+        path.unlink()
+    done = run("verify", str(made["train_model"]))
+    assert done.exit_code == 0
+    assert "1 artefacts, and what was published from them, are as recorded" in done.stdout
+    assert "1 recorded files are not here and were not read, such as data/prepared" in done.stdout
 
 
 @pytest.mark.parametrize("made_with", ["1.2.3", None])

@@ -24,7 +24,7 @@ from cgc.provenance.job import git_commit
 from cgc.provenance.publication import read_record
 from cgc.provenance.recipes import config_hash
 from cgc.provenance.records import MANIFEST
-from cgc.provenance.verification import differences
+from cgc.provenance.verification import verify
 from cgc.report.targets import targets
 
 NAME = f"cgc-artifact-{__version__}"
@@ -109,8 +109,7 @@ def _results(config: Config) -> list[str]:
     if lacking:
         told = f"results/ has not this preset ({config.results_name}) for {', '.join(lacking)}"
         raise UserError(f"{told}: {MAKE_ALL}")
-    different, _ = differences([], config)
-    if different:
+    if different := verify([], config).different:
         raise UserError(f"{different[0]}: make it anew, or restore it (`dvc checkout`)")
     of_preset = [path for path in RESULTS.glob("*.provenance.json") if _is_of(path, config)]
     published = [name for path in of_preset for name in (str(path), *read_record(path)["files"])]

@@ -12,7 +12,7 @@ from cgc.data.sources.videos import prepare_videos
 from cgc.data.stamps import changed_files, stamp, write_stamps
 from cgc.data.table import ClipTable, ImageTable
 from cgc.errors import UserError
-from cgc.provenance.verification import differences
+from cgc.provenance.verification import verify
 from helpers.artefact_samples import make, narrowed_config, work_in
 from helpers.clip_samples import STATISTICS, write_frames, write_video
 from helpers.image_samples import noise_image
@@ -155,7 +155,7 @@ def test_verify_reads_the_files_that_a_set_points_to(tmp_path, monkeypatch):
         with write_stamps(made.folder / f"{split}.stamps.arrow") as stamps:
             stamps.add("x.png", stamp(image))
     (made.folder / "location.json").write_text(f'{{"root": "{tmp_path}"}}')
-    assert differences([str(made)], config)[0] == []
+    assert verify([str(made)], config).different == []
     image.write_bytes(b"AN IMAGE")
-    told, _ = differences([str(made)], config)
+    told = verify([str(made)], config).different
     assert [line.rpartition(" was ")[2] for line in told] == ["prepared from: x.png"] * 2

@@ -14,7 +14,7 @@ from cgc.models import MODELS
 from cgc.provenance import artefact, job, notes, recipes, why_stale, write_spec
 from cgc.provenance.publication import publish_record
 from cgc.provenance.validity import changes
-from cgc.provenance.verification import differences
+from cgc.provenance.verification import verify
 from helpers.artefact_samples import RUN, make, make_chain, narrowed_config, work_in
 
 
@@ -147,7 +147,7 @@ def test_artefact_that_an_earlier_version_accepted_is_readable(config, made):
     "use",
     [
         lambda config: provenance.stale(config),
-        lambda config: differences([], config),
+        lambda config: verify([], config),
         lambda config: publish_record(
             config, "figure", [], [artefact("train_model", RUN, config.results_name)]
         ),
@@ -195,7 +195,7 @@ def test_what_is_no_regular_file_is_named_and_not_opened(config, made, put, file
     path.unlink()
     put(path)
     with pytest.raises(UserError, match=f"{path} must be a regular file, it is a .*move it away"):
-        differences([], config)
+        verify([], config)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from cgc.config import load_config
 from cgc.errors import UserError
 from cgc.provenance.publication import origin, publish_record
 from cgc.provenance.recipes import config_hash
-from cgc.provenance.verification import differences
+from cgc.provenance.verification import Verified, verify
 from helpers.artefact_samples import NARROWED, RUN, make, make_chain, narrowed_config, work_in
 
 
@@ -85,9 +85,9 @@ def test_config_hash_leaves_out_how_runs_are_executed(config):
 
 @pytest.mark.parametrize("name", [None, "results/figure.pdf", "./results/figure.provenance.json"])
 def test_untouched_files_are_verified(config, published, name):
-    different, num_artefacts = differences([name] if name else [], config)
-    assert different == []
-    assert num_artefacts == (4 if name else 5)  # all, or all but the evaluation
+    found = verify([name] if name else [], config)
+    assert found.different == found.missing == []
+    assert found.num_artefacts == (4 if name else 5)  # all, or all but the evaluation
 
 
 @pytest.mark.parametrize(
@@ -103,26 +103,47 @@ def test_untouched_files_are_verified(config, published, name):
 )
 def test_other_bytes_anywhere_upstream_are_named(config, published, file, told):
     Path(file).write_text("other bytes")
-    (different,), _ = differences(["results/figure.pdf"], config)
+    (different,) = verify(["results/figure.pdf"], config).different
     assert told in different
 
 
-def test_missing_file_upstream_is_named(config, published):
-    Path("data/prepared/tiny/digits/train.arrow").unlink()
-    (different,), _ = differences(["results/figure.pdf"], config)
-    assert different == "data/prepared/tiny/digits/train.arrow is missing"
+@pytest.mark.parametrize("name", [None, "results/figure.pdf", f"train_model:{RUN}"])
+def test_what_a_clone_does_not_hold_is_told_apart(config, published, name):
+    path = Path("data/prepared/tiny/digits/train.arrow")
+    path.unlink()
+    found = verify([name] if name else [], config)
+    assert (found.different, found.missing) == ([], [path])
+
+
+@pytest.mark.parametrize("name", ["prepare_data:digits", "data/prepared/tiny/digits/train.arrow"])
+def test_missing_file_of_what_is_named_is_a_difference(config, published, name):
+    path = Path("data/prepared/tiny/digits/train.arrow")
+    path.unlink()
+    found = verify([name], config)
+    assert (found.different, found.missing) == ([f"{path} is missing"], [])
+
+
+def test_missing_published_file_is_a_difference(config, published):
+    Path("results/figure.pdf").unlink()
+    assert verify([], config).different == ["results/figure.pdf is missing"]
+
+
+def test_upstream_without_provenance_is_told_apart(config, made, published):
+    made["train_model"].provenance.unlink()
+    found = verify(["results/figure.pdf"], config)
+    assert (found.different, found.missing) == ([], [made["train_model"].provenance])
 
 
 def test_figure_of_weights_that_were_replaced_is_named(config, published):
     make(config, "train_model", content=b"other")
-    different, _ = differences(["results/figure.pdf"], config)
+    different = verify(["results/figure.pdf"], config).different
     assert f"figure was made from other bytes of train_model:{RUN}" in different
     assert f"record_gates:{RUN} was made from other bytes of train_model:{RUN}" in different
 
 
 def test_edited_provenance_is_named(config, made):
     rewrite(made["train_model"].provenance, config={"seed": 7})
-    different, _ = differences([f"train_model:{RUN}"], config)
+    different = verify([f"train_model:{RUN}"], config).different
     assert different == [
         f"{made['train_model'].provenance} was edited: its fingerprint is not that of its recipe"
     ]
@@ -131,12 +152,12 @@ def test_edited_provenance_is_named(config, made):
 def test_file_of_an_artefact_is_found_without_its_preset(config, made):
     other = config.model_copy(update={"preset": "other"})
     path = str(made["train_model"].folder / "model.safetensors")
-    assert differences([path], other) == ([], 2)
+    assert verify([path], other) == Verified(num_artefacts=2)
 
 
 def test_file_without_provenance_cannot_be_verified(config):
     with pytest.raises(UserError, match=r"config/config.yaml has no provenance beside it"):
-        differences(["config/config.yaml"], config)
+        verify(["config/config.yaml"], config)
 
 
 @pytest.mark.parametrize(
@@ -149,4 +170,4 @@ def test_file_without_provenance_cannot_be_verified(config):
 def test_damaged_record_is_named(config, published, content, told):
     Path("results/figure.provenance.json").write_text(content)
     with pytest.raises(UserError, match=told):
-        differences([], config)
+        verify([], config)

@@ -14,7 +14,7 @@ from cgc import provenance
 from cgc.cli import app
 from cgc.config import Config, load_config
 from cgc.errors import UserError
-from cgc.provenance.verification import differences
+from cgc.provenance.verification import verify
 from cgc.reference import read_reference, references
 from cgc.reference.keep import keep_runs, seal
 from cgc.report.figures import FIGURES
@@ -99,7 +99,7 @@ def test_verify_leaves_references_to_compare(kept: Config) -> None:
     with pytest.raises(
         UserError, match=r"metrics\.json is of a reference, .* `cgc compare PRESET`"
     ):
-        differences([str(FOLDER / "runs" / RUN / "metrics.json")], kept)
+        verify([str(FOLDER / "runs" / RUN / "metrics.json")], kept)
 
 
 def test_stale_runs_are_left_out(config: Config) -> None:

@@ -5,6 +5,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -128,24 +129,30 @@ def verify(
 ) -> None:
     """Read files and everything upstream again and say which are not what was recorded.
 
-    The exit code is 1 when something differs.
+    The exit code is 1 when something differs. Files upstream that this clone does not hold are
+    counted apart.
 
     Example: cgc verify results/fig1_gate_matrix.pdf
     """
-    from cgc.provenance.verification import differences
+    from cgc.provenance import verification
 
     def watched(made: list[provenance.Artefact]) -> Iterator[provenance.Artefact]:
         return progress_bar(made, len(made), "reading artefacts")
 
     config = load_config(configfile or [])
-    different, num_artefacts = differences(names or [], config, watched=watched)
+    found = verification.verify(names or [], config, watched=watched)
     if as_json:
-        print(json.dumps({"different": different, "num_artefacts": num_artefacts}))
-    elif different:
-        print("\n".join(different))
+        print(json.dumps(asdict(found), default=str))
+    elif found.different:
+        print("\n".join(found.different))
     else:
-        print(f"{num_artefacts} artefacts, and what was published from them, are as recorded")
-    if different:
+        print(f"{found.num_artefacts} artefacts, and what was published from them, are as recorded")
+    if found.missing and not as_json:
+        print(
+            f"{len(found.missing)} recorded files are not here and were not read, such as "
+            f"{found.missing[0]}: `dvc pull` may have them"
+        )
+    if found.different:
         raise typer.Exit(1)
 
 

@@ -5,6 +5,7 @@
 
 import os
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cgc.config import Config
@@ -27,13 +28,30 @@ from cgc.provenance.publication import (
 )
 
 
-def differences(
+@dataclass
+class Verified:
+    """What reading files again found.
+
+    Attributes:
+        different: what is not as recorded, a line each.
+        missing: recorded files of artefacts that are not here, as in a clone that pulled a part.
+        num_artefacts: artefacts that were read whole.
+    """
+
+    different: list[str] = field(default_factory=list)
+    missing: list[Path] = field(default_factory=list)
+    num_artefacts: int = 0
+
+
+def verify(
     names: Iterable[str],
     config: Config,
     *,
     watched: Callable[[list[Artefact]], Iterable[Artefact]] = iter,
-) -> tuple[list[str], int]:
+) -> Verified:
     """Read what is named and everything upstream, and compare it with what is recorded.
+
+    A file that is not here is a difference only where its artefact is named.
 
     Args:
         names: files in results/, files of artefacts, or `stage:key`; none for every artefact and
@@ -41,17 +59,22 @@ def differences(
         config: of the preset.
         watched: passes the artefacts on one by one, and may show how many were read.
 
-    Returns:
-        what differs, a line each, and the number of artefacts that were read.
-
     Raises:
         UserError: a name is none of these, or a record is damaged.
     """
     published, made = _everything(config) if not (names := list(names)) else _named(names, config)
-    messages = [line for record in published for line in _published(record)]
+    found = Verified([line for record in published for line in _published(record)])
+    asked_for = set(made) if names else set()
     made += [source for record in published for source in _sources(record)]
-    checked = with_upstream(made)
-    return messages + [line for each in watched(checked) for line in _artefact(each)], len(checked)
+    for each in watched(with_upstream(made)):
+        missing = _missing_files(each)
+        if each in asked_for:
+            found.different += [f"{path} is missing" for path in missing]
+        else:
+            found.missing += missing
+        found.different += _artefact(each)
+        found.num_artefacts += not missing
+    return found
 
 
 def _everything(config: Config) -> tuple[list[Path], list[Artefact]]:
@@ -107,23 +130,34 @@ def _sources(record: Path) -> list[Artefact]:
 def _published(record: Path) -> list[str]:
     """Compare published files, and what they were made from, with their record."""
     content = read_record(record)
-    messages = _other_files({Path(name): known for name, known in content["files"].items()}, record)
-    return messages + [
-        f"{content['name']} was made from other bytes of {source}"
-        for source in changed_sources(record)
+    files = {Path(name): known for name, known in content["files"].items()}
+    missing = [f"{path} is missing" for path in files if not path.exists()]
+    return [
+        *missing,
+        *_other_files(files, record),
+        *(
+            f"{content['name']} was made from other bytes of {source}"
+            for source in changed_sources(record)
+        ),
     ]
+
+
+def _missing_files(made: Artefact) -> list[Path]:
+    recorded = read_provenance(made.provenance)
+    paths = [made.path(name) for name in recorded["files"]] if recorded else [made.provenance]
+    return [path for path in paths if not path.exists()]
 
 
 def _artefact(made: Artefact) -> list[str]:
     """Compare an artefact with its provenance, and that with the provenance of its inputs."""
     recorded = read_provenance(made.provenance)
     if recorded is None:
-        return [f"{made.provenance} is missing"]
+        return []
     files = {made.path(name): known for name, known in recorded["files"].items()}
     messages = _other_files(files, made.provenance)
     if fingerprint(recorded) != recorded["fingerprint"]:
         messages.append(f"{made.provenance} was edited: its fingerprint is not that of its recipe")
-    if made.stage == "prepare_data" and not messages:
+    if made.stage == "prepare_data" and not messages and not _missing_files(made):
         from cgc.data.stamps import changed_files  # PyArrow, which no other command waits for
 
         messages += changed_files(made.folder)
@@ -132,7 +166,7 @@ def _artefact(made: Artefact) -> list[str]:
 
 def _other_files(files: dict[Path, str], record: Path) -> list[str]:
     return [
-        f"{path} is not the file that {record} records" if path.exists() else f"{path} is missing"
+        f"{path} is not the file that {record} records"
         for path, known in files.items()
-        if not path.exists() or file_hash(path) != known
+        if path.exists() and file_hash(path) != known
     ]
