@@ -113,8 +113,8 @@ def _results(config: Config) -> list[str]:
         raise UserError(f"{different[0]}: make it anew, or restore it (`dvc checkout`)")
     of_preset = [path for path in RESULTS.glob("*.provenance.json") if _is_of(path, config)]
     published = [name for path in of_preset for name in (str(path), *read_record(path)["files"])]
-    made = [str(path) for each in provenance.artefacts(config) for path in each.paths()]
-    return [*published, *made]
+    files = [str(path) for each in provenance.artefacts(config) for path in each.paths()]
+    return [*published, *files]
 
 
 def _is_of(record: Path, config: Config) -> bool:

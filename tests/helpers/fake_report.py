@@ -9,7 +9,7 @@ from PIL import Image
 
 from cgc.config import Config, load_config
 from cgc.paths import RESULTS
-from cgc.provenance import artefact
+from cgc.provenance import artefact_of
 from cgc.provenance.publication import publish_record
 from cgc.report.figures import figures_of
 from cgc.report.tables import TABLES, tables_of
@@ -73,7 +73,7 @@ def publish_all() -> Config:
     for name in ("config", "docs"):
         Path(name).symlink_to(ROOT / name)
     config = load_config()
-    trained = artefact("train_model", MADE_RUN, config.results_name)
+    trained = artefact_of("train_model", MADE_RUN, config.results_name)
     make(config, trained, {"run.json": json.dumps(RUN_FILE)})
     make_metrics(config, MADE_RUN, top1_percent=91.25)
     make_shares(config, [layer_share("conv1", 0.5), layer_share("conv2", 0.75)])

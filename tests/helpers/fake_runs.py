@@ -16,7 +16,7 @@ def make(
 ) -> Artefact:
     """Make an artefact as its step would, and what it is made from where that is missing."""
     for upstream in provenance.recipe(made.stage, made.key, config)["upstream"]:
-        source = provenance.artefact(*upstream.split(":", 1), config.results_name)
+        source = provenance.artefact_of(*upstream.split(":", 1), config.results_name)
         if provenance.why_stale(source, config):
             make(config, source)
     spec = provenance.write_spec(config, made.stage, made.key, ["a test"])
@@ -34,7 +34,7 @@ def make_metrics(config: Config, run: str, **scores: Any) -> Artefact:
     metrics = {"top1_percent": 50.0, "top5_percent": 80.0, "loss": 1.25}
     metrics |= {f"{name}_6_views": value + 1 for name, value in metrics.items()}
     metrics |= {"num_images": 450, "num_parameters": 1234567, "num_macs": 89012345}
-    made = provenance.artefact("evaluate_model", run, config.results_name)
+    made = provenance.artefact_of("evaluate_model", run, config.results_name)
     return make(config, made, {"metrics.json": json.dumps(metrics | {"device": "cpu"} | scores)})
 
 
@@ -69,7 +69,7 @@ def make_shares(
 ) -> Artefact:
     """Make the shares of all gated layers of a run, the analysed one by default."""
     rows = [row | {"share": untrained} for row in trained]
-    made = provenance.artefact("measure_all_gates", run or config.gates.run, config.results_name)
+    made = provenance.artefact_of("measure_all_gates", run or config.gates.run, config.results_name)
     shares = json.dumps({"trained": trained, "untrained": rows})
     return make(config, made, {"gate_shares.json": shares})
 
@@ -78,6 +78,6 @@ def make_controls(
     config: Config, rows: list[dict[str, Any]], snapshots: list[dict[str, Any]] | None = None
 ) -> Artefact:
     """Make the controls of the analysed run, and those of the epochs before its last."""
-    made = provenance.artefact("measure_controls", config.gates.run, config.results_name)
+    made = provenance.artefact_of("measure_controls", config.gates.run, config.results_name)
     contents = {"gate_controls.json": rows, "gate_snapshots.json": snapshots or []}
     return make(config, made, {name: json.dumps(content) for name, content in contents.items()})

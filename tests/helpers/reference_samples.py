@@ -9,7 +9,7 @@ import torch
 from cgc.config import Config
 from cgc.gates import GateDistances
 from cgc.gates.measured import ClassDistances, save_measured
-from cgc.provenance import artefact
+from cgc.provenance import artefact_of
 from helpers.fake_runs import control, layer_share, make, make_controls, make_metrics, make_shares
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,7 +22,7 @@ HISTORY = "epoch,validation_top1_percent\n1,40\n2,50\n"
 
 def train(config: Config, run: str, **scores: Any) -> None:
     """Make a run with a history and what it scored."""
-    trained = artefact("train_model", run, config.results_name)
+    trained = artefact_of("train_model", run, config.results_name)
     about = json.dumps({"device": "Test GPU", "duration_seconds": 36.0, "commit": "abc123"})
     make(config, trained, {"history.csv": HISTORY, "run.json": about})
     make_metrics(config, run, **scores)
@@ -37,7 +37,7 @@ def measure(config: Config) -> None:
     unknown = control("plain_features", None, refused="there is no plain run")
     rows = [control("kernels", SHARES[0]), control("pixels", 0.3), unknown, *draws]
     make_controls(config, rows, [control("kernels", 0.4, epoch=1)])
-    made = artefact("measure_gates", config.gates.run, config.results_name)
+    made = artefact_of("measure_gates", config.gates.run, config.results_name)
     make(config, made, {"gate_distances.safetensors": _distances()})
 
 

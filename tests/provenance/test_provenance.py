@@ -11,7 +11,7 @@ from cgc import networks, provenance
 from cgc.config import load_config
 from cgc.errors import UserError
 from cgc.models import MODELS
-from cgc.provenance import artefact, job, notes, recipes, why_stale, write_spec
+from cgc.provenance import artefact_of, job, notes, recipes, why_stale, write_spec
 from cgc.provenance.publication import publish_record
 from cgc.provenance.validity import changes
 from cgc.provenance.verification import verify
@@ -149,7 +149,7 @@ def test_artefact_that_an_earlier_version_accepted_is_readable(config, made):
         lambda config: provenance.stale(config),
         lambda config: verify([], config),
         lambda config: publish_record(
-            config, "figure", [], [artefact("train_model", RUN, config.results_name)]
+            config, "figure", [], [artefact_of("train_model", RUN, config.results_name)]
         ),
     ],
     ids=["status", "verify", "publish"],

@@ -34,7 +34,7 @@ def measure(config: Config, *, intra: float = 0.5, layer: str = "a layer") -> No
     intra_M = torch.tensor([intra, intra, 0], dtype=torch.float64)
     distances = GateDistances(inter, intra_M, torch.tensor([4, 2, 1]), intra_M.square())
     artefact = make(
-        config, provenance.artefact("measure_gates", config.gates.run, config.results_name)
+        config, provenance.artefact_of("measure_gates", config.gates.run, config.results_name)
     )
     path = artefact.folder / "gate_distances.safetensors"
     save_measured(path, ClassDistances(layer, ("a", "b", "c"), distances))
@@ -46,7 +46,7 @@ def make_controls(config: Config, kernels: float = 0.95, **others: float | None)
     rows = [
         {"representation": name, "share": s, "corrected_share": s} for name, s in shares.items()
     ]
-    artefact = provenance.artefact("measure_controls", config.gates.run, config.results_name)
+    artefact = provenance.artefact_of("measure_controls", config.gates.run, config.results_name)
     make(config, artefact, {"gate_controls.json": json.dumps(rows)})
 
 
@@ -57,7 +57,7 @@ def finish(config: Config, run: str, *, epochs: int, processes: int = 1, **recor
     about |= {"train": configured | recorded}
     history = "\n".join(["epoch", *map(str, range(1, epochs + 1))])
     files = {"run.json": json.dumps(about), "history.csv": history}
-    make(config, provenance.artefact("train_model", run, config.results_name), files)
+    make(config, provenance.artefact_of("train_model", run, config.results_name), files)
     make_metrics(config, run)
 
 
@@ -167,7 +167,9 @@ def test_steps_record_and_measure_the_last_layer() -> None:
 
 def spec(config: Config, stage: str, key: str) -> Path:
     path = provenance.write_spec(config, stage, key, ["a test"])
-    provenance.artefact(stage, key, config.results_name).folder.mkdir(parents=True, exist_ok=True)
+    provenance.artefact_of(stage, key, config.results_name).folder.mkdir(
+        parents=True, exist_ok=True
+    )
     return path
 
 

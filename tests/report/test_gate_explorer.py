@@ -34,7 +34,9 @@ def line_of_classes() -> GateDistances:
 
 
 def measure(config: Config, distances: GateDistances, names: tuple[str, ...] = NAMES) -> None:
-    made = make(config, provenance.artefact("measure_gates", config.gates.run, config.results_name))
+    made = make(
+        config, provenance.artefact_of("measure_gates", config.gates.run, config.results_name)
+    )
     path = made.folder / "gate_distances.safetensors"
     save_measured(path, ClassDistances("last layer", names, distances))
 

@@ -16,7 +16,7 @@ from PIL import Image
 from cgc.cli.publish import make_report
 from cgc.config import Config, load_config
 from cgc.errors import UserError
-from cgc.provenance import artefact, file_hash, write_publication
+from cgc.provenance import artefact_of, file_hash, write_publication
 from cgc.provenance.publication import origin, publish_record, read_record
 from cgc.reference.compare import Compared
 from cgc.reference.numbers import Number
@@ -131,7 +131,7 @@ def test_every_run_is_listed(page: BeautifulSoup, reported: Reported) -> None:
 def test_run_is_told_with_score_time_device_commit_and_checkpoint(
     page: BeautifulSoup, reported: Reported
 ) -> None:
-    folder = artefact("train_model", MADE_RUN, reported.config.results_name).folder
+    folder = artefact_of("train_model", MADE_RUN, reported.config.results_name).folder
     checkpoint = file_hash(reported.folder / folder / "model.safetensors")[:12]
     measured = ["10", "3.2 min", "Test GPU", "abc123def456", checkpoint]
     assert rows_of(page, "runs")[made_row(reported.config)] == [
@@ -141,12 +141,14 @@ def test_run_is_told_with_score_time_device_commit_and_checkpoint(
 
 def test_run_without_its_checkpoint_is_told_all_the_same(own_config: Config) -> None:
     before = list_runs(own_config)
-    artefact("train_model", MADE_RUN, own_config.results_name).path("model.safetensors").unlink()
+    artefact_of("train_model", MADE_RUN, own_config.results_name).path("model.safetensors").unlink()
     assert list_runs(own_config).equals(before)
 
 
 def test_run_without_evaluation_has_a_time_and_no_score(own_config: Config) -> None:
-    (artefact("evaluate_model", MADE_RUN, own_config.results_name).folder / "metrics.json").unlink()
+    (
+        artefact_of("evaluate_model", MADE_RUN, own_config.results_name).folder / "metrics.json"
+    ).unlink()
     row = list_runs(own_config).loc[made_row(own_config)]
     cells = row[["origin", "top1_percent", "time"]].tolist()
     assert cells == ["trained here", "not run", "3.2 min"]
@@ -155,7 +157,7 @@ def test_run_without_evaluation_has_a_time_and_no_score(own_config: Config) -> N
 def test_run_with_the_records_of_the_reference_is_shipped(own_config: Config) -> None:
     for name, content in {"run.json": json.dumps(RUN_FILE), "history.csv": "epoch\n1\n"}.items():
         for label in (own_config.results_name, own_config.as_reference().results_name):
-            path = artefact("train_model", MADE_RUN, label).path(name)
+            path = artefact_of("train_model", MADE_RUN, label).path(name)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content)
     position = made_row(own_config)
@@ -170,7 +172,7 @@ def test_stale_run_is_not_run(own_config: Config) -> None:
 
 
 def test_training_that_left_no_record_is_not_recorded(own_config: Config) -> None:
-    artefact("train_model", MADE_RUN, own_config.results_name).path("run.json").unlink()
+    artefact_of("train_model", MADE_RUN, own_config.results_name).path("run.json").unlink()
     row = list_runs(own_config).loc[made_row(own_config)]
     assert (row["top1_percent"], row["time"], row["commit"]) == (91.25, *["not recorded"] * 2)
 

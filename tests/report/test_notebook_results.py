@@ -23,13 +23,15 @@ HISTORY = "epoch,validation_top1_percent,train_loss\n1,50,2\n2,70,1\n"
 
 def make_results(config: Config) -> None:
     for run in ("cifar10_ablation/cgc/seed0", "p3d_a_video/plain/seed0"):
-        trained = provenance.artefact("train_model", run, config.results_name)
+        trained = provenance.artefact_of("train_model", run, config.results_name)
         make(config, trained, {"history.csv": HISTORY, "run.json": '{"device": "cpu"}'})
         make_metrics(config, run, top1_percent_by_num_frames={"1": 20.0, "8": 80.0})
     make_shares(config, [layer_share("first", 0.7), layer_share("last", 0.9)])
     names = ("kernels", "pixels", "pooled_context", "features", "plain_features", "redrawn_gates")
     make_controls(config, [control(name, 0.9) for name in names])
-    made = make(config, provenance.artefact("measure_gates", config.gates.run, config.results_name))
+    made = make(
+        config, provenance.artefact_of("measure_gates", config.gates.run, config.results_name)
+    )
     inter = torch.tensor([[0, 3, 4], [3, 0, 1], [4, 1, 0]], dtype=torch.float64)
     one_M = torch.ones(3, dtype=torch.float64)
     distances = GateDistances(inter, one_M, torch.full((3,), 2), one_M.square())

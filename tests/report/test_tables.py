@@ -7,7 +7,7 @@ import pytest
 
 from cgc.config import Config, load_config, load_preset
 from cgc.errors import UserError
-from cgc.provenance import artefact
+from cgc.provenance import artefact_of
 from cgc.report.tables import TABLES, table_caption, table_origin, tables_of
 from cgc.report.tables.accuracy import (
     ablation_table,
@@ -80,7 +80,7 @@ def test_stale_number_is_not_shown() -> None:
 def test_device_of_metrics_without_their_run_is_not_guessed() -> None:
     config = load_config()
     make_metrics(config, DEFAULT)
-    artefact("train_model", DEFAULT, config.results_name).path("run.json").unlink()
+    artefact_of("train_model", DEFAULT, config.results_name).path("run.json").unlink()
     assert row_of_cgc(config)["device"] == "not recorded"
 
 

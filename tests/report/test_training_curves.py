@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("empty_checkout")
 def train(config: Config, run: str, *accuracies: float) -> None:
     rows = [f"{i},{value},{2 - i}" for i, value in enumerate(accuracies, 1)]
     history = "\n".join(["epoch,validation_top1_percent,train_loss", *rows])
-    made = provenance.artefact("train_model", run, config.results_name)
+    made = provenance.artefact_of("train_model", run, config.results_name)
     make(config, made, {"history.csv": history, "run.json": "{}"})
     make_metrics(config, run)
 
@@ -70,7 +70,7 @@ def test_another_column_is_drawn_under_its_name(config: Config) -> None:
 
 
 def test_run_counts_without_its_weights(config: Config) -> None:
-    weights = provenance.artefact(
+    weights = provenance.artefact_of(
         "train_model", "imagenet_default/plain/seed0", config.results_name
     )
     weights.path("model.safetensors").unlink()

@@ -199,7 +199,7 @@ def test_embedded_files_are_those_of_their_provenance_and_of_the_reference():
             name: provenance.file_hash(embedded(files[str(made.path(name))])) for name in made.files
         }
         assert hashes == recorded["files"]
-        kept = provenance.artefact(
+        kept = provenance.artefact_of(
             made.stage, made.key, f"reference/{recorded['preset']}"
         ).provenance
         if kept.exists():

@@ -72,7 +72,7 @@ def to_be_made(stage):
 
 def files_of(stage, key, others=()):
     """An artefact as an input: given while it is valid, else a dependency like the `others`."""
-    artefact = provenance.artefact(stage, key, CONFIG.results_name)
+    artefact = provenance.artefact_of(stage, key, CONFIG.results_name)
     files = [str(path) for path in artefact.paths()]
     is_given = str(artefact) not in {*STALE, *others}
     return [ancient(file) for file in files] if is_given else files

@@ -30,10 +30,10 @@ def archive(
     """
     from cgc.archive import default_path, described, make_archive
 
-    made = make_archive(out or default_path(), load_config(), allow_dirty=allow_dirty)
-    print(json.dumps(described(made)) if as_json else made.path)
+    archive = make_archive(out or default_path(), load_config(), allow_dirty=allow_dirty)
+    print(json.dumps(described(archive)) if as_json else archive.path)
     print(
-        f"{made.num_files} files, {made.num_bytes / 10**6:.1f} MB, commit {made.commit}",
+        f"{archive.num_files} files, {archive.num_bytes / 10**6:.1f} MB, commit {archive.commit}",
         file=sys.stderr,
     )
 

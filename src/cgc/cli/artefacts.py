@@ -45,8 +45,8 @@ def spec(
     if name == "publication":
         print(provenance.write_publication(config))
         return
-    made = _find(name, config)
-    print(provenance.write_spec(config, made.stage, made.key, ["asked for"]))
+    artefact = _find(name, config)
+    print(provenance.write_spec(config, artefact.stage, artefact.key, ["asked for"]))
 
 
 def status(
@@ -64,7 +64,7 @@ def status(
     Example: cgc status --configfile config/presets/cifar10.yaml
     """
     config = load_config(configfile or [])
-    states = {str(made): _state(made, config) for made in provenance.artefacts(config)}
+    states = {str(artefact): _state(artefact, config) for artefact in provenance.artefacts(config)}
     if as_json:
         print(json.dumps(states))
     elif show_all:
@@ -94,13 +94,13 @@ def plan(
     num_parameters = count_parameters(work.networks())
     rows = {
         target: {
-            "artefacts": len(made),
-            "runs": len(trainings(made)),
-            "hours": work.hours(made),
-            "bytes": work.weight_bytes(made, num_parameters),
+            "artefacts": len(needed),
+            "runs": len(trainings(needed)),
+            "hours": work.hours(needed),
+            "bytes": work.weight_bytes(needed, num_parameters),
         }
         for target in targets or work.by_target
-        for made in [work.of_target(target)]
+        for needed in [work.of_target(target)]
     }
     if as_json:
         print(json.dumps({"preset": work.config.results_name, "targets": rows}))
@@ -136,8 +136,8 @@ def verify(
     """
     from cgc.provenance import verification
 
-    def watched(made: list[provenance.Artefact]) -> Iterator[provenance.Artefact]:
-        return progress_bar(made, len(made), "reading artefacts")
+    def watched(artefacts: list[provenance.Artefact]) -> Iterator[provenance.Artefact]:
+        return progress_bar(artefacts, len(artefacts), "reading artefacts")
 
     config = load_config(configfile or [])
     found = verification.verify(names or [], config, watched=watched)
@@ -156,8 +156,8 @@ def verify(
         raise typer.Exit(1)
 
 
-def _state(made: provenance.Artefact, config: Config) -> dict[str, Any]:
-    why, notes = provenance.why_stale(made, config), provenance.notes(made)
+def _state(artefact: provenance.Artefact, config: Config) -> dict[str, Any]:
+    why, notes = provenance.why_stale(artefact, config), provenance.notes(artefact)
     if not why:
         return {"state": "valid", "why": [], "notes": notes}
     is_missing = all(reason.startswith("missing") for reason in why)
@@ -218,7 +218,7 @@ def _print_plan(rows: dict[str, dict[str, Any]], config: Config) -> None:
 
 
 def _find(name: str, config: Config) -> provenance.Artefact:
-    known = {str(made): made for made in provenance.artefacts(config)}
+    known = {str(artefact): artefact for artefact in provenance.artefacts(config)}
     if name not in known:
         raise UserError(
             f"{config.results_name} has no artefact {name}: `cgc status` lists them all"

@@ -25,7 +25,7 @@ def artefact_names(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return the artefacts of the preset that the command line names so far."""
     with suppress(UserError):  # no checkout, or a preset with a mistake: nothing to offer
         config = load_config(ctx.params.get("configfile") or [])
-        return [str(made) for made in provenance.artefacts(config)]
+        return [str(artefact) for artefact in provenance.artefacts(config)]
     return []
 
 

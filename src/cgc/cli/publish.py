@@ -13,7 +13,7 @@ from cgc.config import Config
 from cgc.errors import UserError
 from cgc.files import atomic_write
 from cgc.paths import NOTEBOOKS, RESULTS
-from cgc.provenance import Artefact, artefact, read_publication
+from cgc.provenance import Artefact, artefact_of, read_publication
 from cgc.provenance.publication import origin, publish_record
 
 FIG1 = "fig1_gate_matrix"
@@ -26,8 +26,8 @@ def plot_gate_matrix(publication: Publication) -> None:
     Example: cgc plot-gate-matrix $(cgc spec publication)
     """
     config = read_publication(publication)
-    files, made = draw_gate_matrix(config, RESULTS)
-    publish_record(config, FIG1, files, [made])
+    files, source = draw_gate_matrix(config, RESULTS)
+    publish_record(config, FIG1, files, [source])
 
 
 def draw_gate_matrix(config: Config, folder: Path) -> tuple[list[Path], Artefact]:
@@ -43,8 +43,8 @@ def draw_gate_matrix(config: Config, folder: Path) -> tuple[list[Path], Artefact
     )
     from cgc.report.style import FigureMetadata, save_figure
 
-    made = artefact("measure_gates", config.gates.run, config.results_name)
-    measured = load_measured(made.folder / "gate_distances.safetensors")
+    source = artefact_of("measure_gates", config.gates.run, config.results_name)
+    measured = load_measured(source.folder / "gate_distances.safetensors")
     distances, classes = measured.distances, measured.classes
     caption = gate_matrix_caption(
         preset=config.name,
@@ -61,7 +61,7 @@ def draw_gate_matrix(config: Config, folder: Path) -> tuple[list[Path], Artefact
         corrected_share=corrected_share,
         caption=caption,
     )
-    metadata = FigureMetadata(FIGURES[FIG1].title, config.name, origin(config, [made]))
+    metadata = FigureMetadata(FIGURES[FIG1].title, config.name, origin(config, [source]))
     files = [*save_figure(figure, folder / FIG1, metadata), folder / f"{FIG1}.csv"]
     write_matrix_csv(folder / f"{FIG1}.csv", distances, classes)
     print(
@@ -69,7 +69,7 @@ def draw_gate_matrix(config: Config, folder: Path) -> tuple[list[Path], Artefact
         f"{100 * distances.share:.2f} % of {len(classes) * (len(classes) - 1)} ordered class "
         f"pairs; corrected {in_words(corrected_share, percent=True)}, CDNV {in_words(cdnv)}"
     )
-    return files, made
+    return files, source
 
 
 def make_table(

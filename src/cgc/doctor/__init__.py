@@ -14,7 +14,7 @@ from cgc.config import Config, Execution
 from cgc.data.sources.lookup import look_for
 from cgc.doctor.probe import Probe, ask_torch
 from cgc.doctor.work import Work
-from cgc.provenance import artefact
+from cgc.provenance import artefact_of
 from cgc.provenance.job import git_commit
 
 GIGABYTE = 10**9
@@ -154,7 +154,7 @@ def data(work: Work) -> Iterator[Finding]:
     config = work.config
     for name, must_be_prepared in work.datasets().items():
         if not must_be_prepared:
-            folder = artefact("prepare_data", name, config.results_name).folder
+            folder = artefact_of("prepare_data", name, config.results_name).folder
             yield Finding(name, f"prepared in {folder}")
             continue
         try:

@@ -75,12 +75,12 @@ class Work:
         targets = [name for name, behind in self.by_target.items() if source in behind]
         return [*runs, *(name for name in targets if name != ALL)]
 
-    def hours(self, made: Iterable[str]) -> float | None:
+    def hours(self, names: Iterable[str]) -> float | None:
         """Return the device-hours of the trainings among artefacts; None where unknown."""
         if self.config.max_epochs or self.config.max_images:
             return None
         total = 0.0
-        for key in trainings(made):
+        for key in trainings(names):
             run = parse_run(key, self.config)
             hours = self.config.execution.run_hours.get(run.setting, {})
             conv = self.config.variants[run.variant].conv
@@ -89,14 +89,14 @@ class Work:
             total += hours[conv]
         return total
 
-    def weight_bytes(self, made: Iterable[str], num_parameters: dict[str, int]) -> int:
+    def weight_bytes(self, names: Iterable[str], num_parameters: dict[str, int]) -> int:
         """Return the size of the checkpoints of the trainings among artefacts.
 
         Args:
-            made: names of artefacts.
+            names: of artefacts.
             num_parameters: of each setting's network.
         """
-        settings = [run.split("/")[0] for run in trainings(made)]
+        settings = [run.split("/")[0] for run in trainings(names)]
         return BYTES_PER_PARAMETER * sum(num_parameters[setting] for setting in settings)
 
     def networks(self) -> dict[str, dict[str, Any]]:
@@ -114,6 +114,6 @@ class Work:
         return {"name": setting.model, "num_classes": num_classes, "conv": "cgc", **options}
 
 
-def trainings(made: Iterable[str]) -> list[str]:
+def trainings(names: Iterable[str]) -> list[str]:
     """Return the runs that are trained among artefacts."""
-    return [name.split(":", 1)[1] for name in made if name.startswith("train_model:")]
+    return [name.split(":", 1)[1] for name in names if name.startswith("train_model:")]

@@ -12,7 +12,7 @@ from cgc.provenance.artefacts import (
     STAGES,
     TARGETS,
     Artefact,
-    artefact,
+    artefact_of,
     artefacts,
     parse_run,
 )
@@ -31,7 +31,7 @@ __all__ = [
     "STAGES",
     "TARGETS",
     "Artefact",
-    "artefact",
+    "artefact_of",
     "artefacts",
     "file_hash",
     "fingerprint",

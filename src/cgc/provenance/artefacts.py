@@ -71,7 +71,7 @@ class Artefact:
         return [name for name in self.files if name not in _RECORDS]
 
 
-def artefact(stage: str, key: str, preset: str) -> Artefact:
+def artefact_of(stage: str, key: str, preset: str) -> Artefact:
     """Return the artefact that `stage` makes for a data set or a run of a preset.
 
     Raises:
@@ -131,7 +131,7 @@ def artefacts(config: Config) -> list[Artefact]:
         "measure_all_gates": [str(run) for run in config.gate_runs(config.runs())],
         "measure_controls": [config.gates.run],
     }
-    return [artefact(stage, key, config.results_name) for stage in STAGES for key in keys[stage]]
+    return [artefact_of(stage, key, config.results_name) for stage in STAGES for key in keys[stage]]
 
 
 def parse_run(key: str, config: Config) -> Run:

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from cgc.config import Execution
 from cgc.errors import UserError
 from cgc.files import read_json, write_json
-from cgc.provenance import Artefact, artefact, read_provenance
+from cgc.provenance import Artefact, artefact_of, read_provenance
 from cgc.provenance.records import Recipe, archive_commit, check_fields
 from cgc.provenance.source_code import SOURCE
 
@@ -86,10 +86,10 @@ def start(spec_path: Path, stage: str) -> Job:
     if spec["recipe"]["stage"] != stage:
         raise UserError(f"{about}: {remedy}")
     names = [name.split(":", 1) for name in spec["recipe"]["upstream"]]
-    inputs = [artefact(stage, key, spec["preset"]) for stage, key in names]
+    inputs = [artefact_of(stage, key, spec["preset"]) for stage, key in names]
     for source in inputs:
         _check_bytes(source)
-    return Job(spec, artefact(stage, spec["recipe"]["key"], spec["preset"]), inputs)
+    return Job(spec, artefact_of(stage, spec["recipe"]["key"], spec["preset"]), inputs)
 
 
 def _check_bytes(source: Artefact) -> None:

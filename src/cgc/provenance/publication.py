@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from cgc.config import Config
 from cgc.files import atomic_write, read_json, write_json
 from cgc.paths import RESULTS
-from cgc.provenance.artefacts import Artefact, artefact
+from cgc.provenance.artefacts import Artefact, artefact_of
 from cgc.provenance.job import environment, recorded
 from cgc.provenance.recipes import config_hash
 from cgc.provenance.records import Hashes, Name, check_fields, file_hash, read_provenance
@@ -65,7 +65,7 @@ def publish_record(
         "config": config_hash(config),
         "made": environment(),
         "files": {output.as_posix(): file_hash(output) for output in outputs},
-        "artefacts": {str(made): _summary(made) for made in with_upstream(sources)},
+        "artefacts": {str(artefact): _summary(artefact) for artefact in with_upstream(sources)},
     }
     write_json(path, content)
     for file in (*outputs, path):
@@ -79,13 +79,13 @@ def with_upstream(sources: Iterable[Artefact]) -> list[Artefact]:
     found: dict[str, Artefact] = {}
     waiting = list(sources)
     while waiting:
-        made = waiting.pop(0)
-        if str(made) in found:
+        artefact = waiting.pop(0)
+        if str(artefact) in found:
             continue
-        found[str(made)] = made
-        if content := read_provenance(made.provenance):
+        found[str(artefact)] = artefact
+        if content := read_provenance(artefact.provenance):
             names = [upstream.split(":", 1) for upstream in content["inputs"]]
-            waiting += [artefact(stage, key, content["preset"]) for stage, key in names]
+            waiting += [artefact_of(stage, key, content["preset"]) for stage, key in names]
     return list(found.values())
 
 
@@ -109,19 +109,19 @@ class Origin:
 def origin(config: Config, sources: Iterable[Artefact]) -> Origin:
     """Return where the numbers of `sources` come from; without sources, from here and now."""
     sources = list(sources)
-    made = [recorded(source)["made"] for source in sources] or [environment()]
-    commits = sorted({each["commit"] or "unknown" for each in made})
-    date = max(datetime.fromisoformat(each["date"]) for each in made)
+    environments = [recorded(source)["made"] for source in sources] or [environment()]
+    commits = sorted({each["commit"] or "unknown" for each in environments})
+    date = max(datetime.fromisoformat(each["date"]) for each in environments)
     return Origin(", ".join(commits), date, _short_hashes(config, sources))
 
 
 def _short_hashes(config: Config, sources: list[Artefact]) -> dict[str, str]:
     files: dict[str, set[str]] = {"data": set(), "checkpoint": set()}
-    for made in with_upstream(sources):
-        hashes = recorded(made)["files"]
-        if made.stage == "prepare_data":
+    for artefact in with_upstream(sources):
+        hashes = recorded(artefact)["files"]
+        if artefact.stage == "prepare_data":
             files["data"].update(hashes.values())
-        elif made.stage == "train_model":
+        elif artefact.stage == "train_model":
             files["checkpoint"].add(hashes["model.safetensors"])
     sums = {"config": config_hash(config)}
     sums |= {kind: _joint_hash(found) for kind, found in files.items() if found}
@@ -134,8 +134,8 @@ def _joint_hash(hashes: set[str]) -> str:
     )
 
 
-def _summary(made: Artefact) -> dict[str, Any]:
-    content = recorded(made)
+def _summary(artefact: Artefact) -> dict[str, Any]:
+    content = recorded(artefact)
     commit = content["made"]["commit"]
     return {"fingerprint": content["fingerprint"], "commit": commit, "files": content["files"]}
 
@@ -173,7 +173,7 @@ def changed_sources(record: Path) -> list[Artefact]:
     changed = []
     for name, then in content["artefacts"].items():
         stage, key = name.split(":", 1)
-        source = artefact(stage, key, content["preset"])
+        source = artefact_of(stage, key, content["preset"])
         now = read_provenance(source.provenance)
         if now and any(now["files"].get(file) != then["files"].get(file) for file in now["files"]):
             changed.append(source)

@@ -145,8 +145,8 @@ def write_publication(config: Config) -> Path:
             "config": settings(config),
             "code": code_hashes(PUBLISHES, *modules_below(REPORT)),
             "recipes": {
-                str(made): recipe(made.stage, made.key, config)["fingerprint"]
-                for made in artefacts(config)
+                str(artefact): recipe(artefact.stage, artefact.key, config)["fingerprint"]
+                for artefact in artefacts(config)
             },
         }
     )

@@ -5,14 +5,14 @@ from importlib.metadata import version
 from typing import Any
 
 from cgc.config import Config
-from cgc.provenance.artefacts import Artefact, artefact, artefacts
+from cgc.provenance.artefacts import Artefact, artefact_of, artefacts
 from cgc.provenance.recipes import recipe
 from cgc.provenance.records import read_provenance
 
 MOST_FILES = 5  # named in one message
 
 
-def why_stale(made: Artefact, config: Config) -> list[str]:
+def why_stale(artefact: Artefact, config: Config) -> list[str]:
     """Say why an artefact must be made again; nothing when it is valid.
 
     Times of change play no part, and bytes are not read: `cgc verify` does that.
@@ -21,27 +21,27 @@ def why_stale(made: Artefact, config: Config) -> list[str]:
         UserError: a provenance file is damaged.
     """
     if config.is_reference:  # the record of a commit: no recipe of today is compared with it
-        absent = [path.name for path in made.paths() if not path.exists()]
+        absent = [path.name for path in artefact.paths() if not path.exists()]
         return [f"missing {', '.join(absent)}"] if absent else []
-    recorded = read_provenance(made.provenance)
-    expected = recipe(made.stage, made.key, config)
-    missing = [name for name in made.files if not made.path(name).exists()]
+    recorded = read_provenance(artefact.provenance)
+    expected = recipe(artefact.stage, artefact.key, config)
+    missing = [name for name in artefact.files if not artefact.path(name).exists()]
     if missing:
         is_known = recorded is not None and recorded["fingerprint"] == expected["fingerprint"]
         hint = " (made before: `dvc pull` may have it)" if is_known else ""
         return [f"missing {', '.join(missing)}{hint}"]
     if recorded is None:
-        return [f"missing {made.provenance.name}"]
+        return [f"missing {artefact.provenance.name}"]
     return [*changes(recorded, expected), *other_inputs(recorded)]
 
 
-def notes(made: Artefact) -> list[str]:
+def notes(artefact: Artefact) -> list[str]:
     """Say what is worth knowing of an artefact and makes it neither stale nor valid.
 
     Raises:
         UserError: its provenance file is damaged.
     """
-    recorded = read_provenance(made.provenance)
+    recorded = read_provenance(artefact.provenance)
     if recorded is None:
         return []
     # "+cpu" or "+cu130" says for which device a version was built
@@ -56,7 +56,7 @@ def other_inputs(recorded: Mapping[str, Any]) -> list[str]:
     reasons = []
     for upstream, used in recorded["inputs"].items():
         stage, key = upstream.split(":", 1)
-        source = artefact(stage, key, recorded["preset"])
+        source = artefact_of(stage, key, recorded["preset"])
         now = read_provenance(source.provenance)
         names = source.used_files()
         if now and [now["files"].get(n) for n in names] != [used.get(n) for n in names]:
@@ -67,14 +67,14 @@ def other_inputs(recorded: Mapping[str, Any]) -> list[str]:
 def stale(config: Config) -> dict[str, list[str]]:
     """Return every artefact that must be made again, with the reasons; forced ones included."""
     reasons: dict[str, list[str]] = {}
-    for made in artefacts(config):
-        why = why_stale(made, config)
-        upstream = recipe(made.stage, made.key, config)["upstream"]
-        forced = {made.stage, str(made)} & set(config.force)
+    for artefact in artefacts(config):
+        why = why_stale(artefact, config)
+        upstream = recipe(artefact.stage, artefact.key, config)["upstream"]
+        forced = {artefact.stage, str(artefact)} & set(config.force)
         if forced or any("forced" in reasons.get(name, ()) for name in upstream):
             why.append("forced")
         if why:
-            reasons[str(made)] = why
+            reasons[str(artefact)] = why
     return reasons
 
 

@@ -13,7 +13,7 @@ from cgc.errors import UserError
 from cgc.paths import RESULTS, provenance_folder, reference_dir
 from cgc.provenance import (
     Artefact,
-    artefact,
+    artefact_of,
     artefacts,
     file_hash,
     fingerprint,
@@ -62,11 +62,11 @@ def verify(
     Raises:
         UserError: a name is none of these, or a record is damaged.
     """
-    published, made = _everything(config) if not (names := list(names)) else _named(names, config)
+    published, chosen = _everything(config) if not (names := list(names)) else _named(names, config)
     found = Verified([line for record in published for line in _published(record)])
-    asked_for = set(made) if names else set()
-    made += [source for record in published for source in _sources(record)]
-    for each in watched(with_upstream(made)):
+    asked_for = set(chosen) if names else set()
+    chosen += [source for record in published for source in _sources(record)]
+    for each in watched(with_upstream(chosen)):
         missing = _missing_files(each)
         if each in asked_for:
             found.different += [f"{path} is missing" for path in missing]
@@ -81,23 +81,23 @@ def _everything(config: Config) -> tuple[list[Path], list[Artefact]]:
     published = [
         path for path in published_records() if read_record(path)["preset"] == config.results_name
     ]
-    return published, [made for made in artefacts(config) if made.provenance.exists()]
+    return published, [artefact for artefact in artefacts(config) if artefact.provenance.exists()]
 
 
 def _named(names: list[str], config: Config) -> tuple[list[Path], list[Artefact]]:
-    known = {str(made): made for made in artefacts(config)}
+    known = {str(artefact): artefact for artefact in artefacts(config)}
     published: list[Path] = []
-    made: list[Artefact] = []
+    chosen: list[Artefact] = []
     for name in names:
         path = Path(os.path.relpath(name))
         found = [record for record in published_records() if path.as_posix() in _files_of(record)]
         if name in known:
-            made.append(known[name])
+            chosen.append(known[name])
         elif found:
             published += found
         else:
-            made.append(_artefact_with(path))
-    return published, made
+            chosen.append(_artefact_with(path))
+    return published, chosen
 
 
 def _files_of(record: Path) -> list[str]:
@@ -114,7 +114,7 @@ def _artefact_with(path: Path) -> Artefact:
     for provenance in sorted(provenance_folder(path).glob("*provenance.json")):
         recorded = read_provenance(provenance) if provenance.parent != RESULTS else None
         if recorded and (path == provenance or path.name in recorded["files"]):
-            return artefact(recorded["stage"], recorded["key"], recorded["preset"])
+            return artefact_of(recorded["stage"], recorded["key"], recorded["preset"])
     raise UserError(
         f"{path} has no provenance beside it, and no record in {RESULTS}/ names it: give a "
         "published file, a file of an artefact, or STAGE:KEY as `cgc status` lists them"
@@ -124,7 +124,7 @@ def _artefact_with(path: Path) -> Artefact:
 def _sources(record: Path) -> list[Artefact]:
     content = read_record(record)
     names = [name.split(":", 1) for name in content["artefacts"]]
-    return [artefact(stage, key, content["preset"]) for stage, key in names]
+    return [artefact_of(stage, key, content["preset"]) for stage, key in names]
 
 
 def _published(record: Path) -> list[str]:
@@ -142,26 +142,30 @@ def _published(record: Path) -> list[str]:
     ]
 
 
-def _missing_files(made: Artefact) -> list[Path]:
-    recorded = read_provenance(made.provenance)
-    paths = [made.path(name) for name in recorded["files"]] if recorded else [made.provenance]
+def _missing_files(artefact: Artefact) -> list[Path]:
+    recorded = read_provenance(artefact.provenance)
+    paths = (
+        [artefact.path(name) for name in recorded["files"]] if recorded else [artefact.provenance]
+    )
     return [path for path in paths if not path.exists()]
 
 
-def _artefact(made: Artefact) -> list[str]:
+def _artefact(artefact: Artefact) -> list[str]:
     """Compare an artefact with its provenance, and that with the provenance of its inputs."""
-    recorded = read_provenance(made.provenance)
+    recorded = read_provenance(artefact.provenance)
     if recorded is None:
         return []
-    files = {made.path(name): known for name, known in recorded["files"].items()}
-    messages = _other_files(files, made.provenance)
+    files = {artefact.path(name): known for name, known in recorded["files"].items()}
+    messages = _other_files(files, artefact.provenance)
     if fingerprint(recorded) != recorded["fingerprint"]:
-        messages.append(f"{made.provenance} was edited: its fingerprint is not that of its recipe")
-    if made.stage == "prepare_data" and not messages and not _missing_files(made):
+        messages.append(
+            f"{artefact.provenance} was edited: its fingerprint is not that of its recipe"
+        )
+    if artefact.stage == "prepare_data" and not messages and not _missing_files(artefact):
         from cgc.data.stamps import changed_files  # PyArrow, which no other command waits for
 
-        messages += changed_files(made.folder)
-    return messages + [f"{made} was {reason}" for reason in other_inputs(recorded)]
+        messages += changed_files(artefact.folder)
+    return messages + [f"{artefact} was {reason}" for reason in other_inputs(recorded)]
 
 
 def _other_files(files: dict[Path, str], record: Path) -> list[str]:

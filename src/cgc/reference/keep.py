@@ -7,7 +7,7 @@ from cgc.config import Config
 from cgc.errors import UserError
 from cgc.files import atomic_write, json_text, write_json
 from cgc.paths import reference_dir
-from cgc.provenance import Artefact, artefact, artefacts, file_hash, why_stale
+from cgc.provenance import Artefact, artefact_of, artefacts, file_hash, why_stale
 from cgc.provenance.job import environment, recorded
 from cgc.provenance.publication import with_upstream
 from cgc.provenance.recipes import settings
@@ -77,7 +77,9 @@ def _contents(config: Config, reference: Config) -> dict[Path, bytes]:
     """Return what is kept, by where it goes."""
     whole = config.model_copy(update={"only_variants": None, "only_seeds": None})
     valid = [
-        made for made in artefacts(whole) if made.stage in RESULTS and not why_stale(made, whole)
+        artefact
+        for artefact in artefacts(whole)
+        if artefact.stage in RESULTS and not why_stale(artefact, whole)
     ]
     if not valid:
         raise UserError(
@@ -85,24 +87,24 @@ def _contents(config: Config, reference: Config) -> dict[Path, bytes]:
             "stale or missing"
         )
     contents: dict[Path, bytes] = {}
-    for made in with_upstream(valid):
-        target = artefact(made.stage, made.key, reference.results_name)
-        record = recorded(made) | {"preset": reference.results_name}
+    for artefact in with_upstream(valid):
+        target = artefact_of(artefact.stage, artefact.key, reference.results_name)
+        record = recorded(artefact) | {"preset": reference.results_name}
         contents[target.provenance] = json_text(record).encode()
-        names = made.files if made.stage in RESULTS else UPSTREAM.get(made.stage, ())
+        names = artefact.files if artefact.stage in RESULTS else UPSTREAM.get(artefact.stage, ())
         for name in names:
-            if made.path(name).exists():  # of what is upstream, a clone may have less
-                contents[target.path(name)] = _content(made, name)
+            if artefact.path(name).exists():  # of what is upstream, a clone may have less
+                contents[target.path(name)] = _content(artefact, name)
     return contents
 
 
-def _content(made: Artefact, name: str) -> bytes:
-    path = made.path(name)
+def _content(artefact: Artefact, name: str) -> bytes:
+    path = artefact.path(name)
     _check_size(path)
-    if file_hash(path) != recorded(made)["files"][name]:
+    if file_hash(path) != recorded(artefact)["files"][name]:
         raise UserError(
-            f"{path} is not the file that {made.provenance} records: restore it (`dvc checkout`, "
-            "`git`), or make it again"
+            f"{path} is not the file that {artefact.provenance} records: restore it "
+            "(`dvc checkout`, `git`), or make it again"
         )
     return path.read_bytes()
 

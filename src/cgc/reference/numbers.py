@@ -74,5 +74,5 @@ def _separation(
 
 
 def _measured(config: Config, stage: str, file: str, run: Run) -> Any:
-    made = valid_artefact(stage, str(run), config)
-    return read_json(made.folder / file, made_by=stage) if made else None
+    artefact = valid_artefact(stage, str(run), config)
+    return read_json(artefact.folder / file, made_by=stage) if artefact else None

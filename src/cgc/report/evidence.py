@@ -13,7 +13,7 @@ import pandas as pd
 from cgc.config import Config
 from cgc.files import read_json
 from cgc.paths import reference_dir
-from cgc.provenance import artefact
+from cgc.provenance import artefact_of
 from cgc.reference.kept import read_reference, references
 from cgc.report.cells import NOT_RUN
 from cgc.report.claims.share_meaning import meaning_of_share
@@ -270,12 +270,14 @@ def _difference_in_words(row: dict[str, Any]) -> str:
 
 
 def _about_run(config: Config, run: str) -> dict[str, Any]:
-    path = artefact("train_model", run, config.results_name).path("run.json")
+    path = artefact_of("train_model", run, config.results_name).path("run.json")
     return read_json(path, made_by="train_model")
 
 
 def _chance(config: Config, setting: str) -> float:
-    folder = artefact("prepare_data", config.settings[setting].dataset, config.results_name).folder
+    folder = artefact_of(
+        "prepare_data", config.settings[setting].dataset, config.results_name
+    ).folder
     classes = read_json(folder / "dataset.json", made_by="prepare_data")["classes"]
     return 100 / len(classes)
 

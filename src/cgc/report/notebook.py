@@ -63,8 +63,8 @@ class Notebook:
         about = FIGURES[self.stem]
         if not self.publishes:
             return self.show(draw, about.alt_text)
-        figure, made = draw(self.config), origin(self.config, about.shown(self.config))
-        metadata = FigureMetadata(about.title, self.config.results_name, made)
+        figure, source = draw(self.config), origin(self.config, about.shown(self.config))
+        metadata = FigureMetadata(about.title, self.config.results_name, source)
         save_figure(figure, RESULTS / self.stem, metadata)
         return _picture(figure, about.alt_text)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from cgc.config import Config, Run
-from cgc.provenance import Artefact, artefact
+from cgc.provenance import Artefact, artefact_of
 from cgc.report.scores import valid_artefact
 
 
@@ -26,8 +26,8 @@ class Published:
 
     def shown(self, config: Config) -> list[Artefact]:
         """Return the artefacts whose numbers it shows, those of valid runs left out as well."""
-        made = self._artefacts(config, config.all_runs())
-        return [source for source in made if valid_artefact(source.stage, source.key, config)]
+        artefacts = self._artefacts(config, config.all_runs())
+        return [source for source in artefacts if valid_artefact(source.stage, source.key, config)]
 
     def concerns(self, config: Config) -> bool:
         """Tell whether the preset has a setting that it is about."""
@@ -42,7 +42,7 @@ class Published:
             chosen = [str(run) for run in runs if run.setting.startswith(self.settings)]
             keys = dict.fromkeys(self.stages, chosen)
         return [
-            artefact(stage, key, config.results_name)
+            artefact_of(stage, key, config.results_name)
             for stage in self.stages
             for key in keys[stage]
         ]

@@ -16,7 +16,7 @@ from cgc.config import Config, Run
 from cgc.data.prepared import read_description
 from cgc.errors import UserError
 from cgc.files import read_json
-from cgc.provenance import Artefact, artefact, why_stale
+from cgc.provenance import Artefact, artefact_of, why_stale
 from cgc.report.cells import NOT_RUN
 
 COUNTS = ("num_images", "num_parameters", "num_macs")
@@ -24,8 +24,8 @@ COUNTS = ("num_images", "num_parameters", "num_macs")
 
 def valid_artefact(stage: str, key: str, config: Config) -> Artefact | None:
     """Return an artefact whose numbers may be shown; None when it is missing or stale."""
-    made = artefact(stage, key, config.results_name)
-    return None if why_stale(made, config) else made
+    artefact = artefact_of(stage, key, config.results_name)
+    return None if why_stale(artefact, config) else artefact
 
 
 def settings_called(prefix: str, config: Config) -> list[str]:
@@ -69,10 +69,10 @@ def summary(config: Config, setting: str, variant: str, scores: Sequence[str]) -
 
 def run_metrics(config: Config, run: Run) -> dict[str, Any] | None:
     """Return what a valid run scored; None when it was not run."""
-    made = valid_artefact("evaluate_model", str(run), config)
-    if made is None:
+    artefact = valid_artefact("evaluate_model", str(run), config)
+    if artefact is None:
         return None
-    return read_json(made.folder / "metrics.json", made_by="evaluate_model")
+    return read_json(artefact.folder / "metrics.json", made_by="evaluate_model")
 
 
 def _statistics(measured: list[dict[str, Any]], scores: Sequence[str]) -> dict[str, Any]:
@@ -93,7 +93,9 @@ def chance_percent(config: Config, setting: str) -> float | None:
 
     Validation sets with equally many images of each class are assumed.
     """
-    folder = artefact("prepare_data", config.settings[setting].dataset, config.results_name).folder
+    folder = artefact_of(
+        "prepare_data", config.settings[setting].dataset, config.results_name
+    ).folder
     if not (folder / "dataset.json").exists():
         return None
     return 100 / len(read_description(folder)["classes"])
@@ -115,7 +117,7 @@ def images_and_seeds(config: Config, setting: str) -> str:
 
 def trained_on(config: Config, run: str) -> str:
     """Return the device that a run was trained on."""
-    path = artefact("train_model", run, config.results_name).path("run.json")
+    path = artefact_of("train_model", run, config.results_name).path("run.json")
     if not path.exists():  # only the metrics were kept
         return "not recorded"
     return read_json(path, made_by="train_model")["device"]

@@ -10,5 +10,7 @@ def targets(config: Config) -> dict[str, list[Artefact]]:
     """Return what must be made for each figure, each table and the report, by name in results/."""
     figures = {name: FIGURES[name].sources(config) for name in figures_of(config)}
     tables = {name: TABLES[name].sources(config) for name in tables_of(config)}
-    shown = {str(made): made for sources in (figures | tables).values() for made in sources}
+    shown = {
+        str(artefact): artefact for sources in (figures | tables).values() for artefact in sources
+    }
     return figures | tables | {"report": list(shown.values())}

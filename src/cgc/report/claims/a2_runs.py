@@ -11,7 +11,7 @@ import pandas as pd
 
 from cgc.config import Config, Run
 from cgc.files import read_json
-from cgc.provenance import artefact
+from cgc.provenance import artefact_of
 from cgc.report.claims.a2_steps import step_parts
 from cgc.report.claims.finding import Finding, Subject, in_settings
 from cgc.report.scores import valid_artefact
@@ -41,7 +41,7 @@ def finished_runs(config: Config, setting: str) -> list[FinishedRun]:
         return []
     found = []
     for run in config.all_runs():
-        trained = artefact("train_model", str(run), config.results_name)
+        trained = artefact_of("train_model", str(run), config.results_name)
         paths = trained.path("run.json"), trained.path("history.csv")
         if run.setting != setting or not all(path.exists() for path in paths):
             continue

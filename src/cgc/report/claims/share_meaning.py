@@ -57,10 +57,12 @@ def meaning_of_share(config: Config) -> ShareMeaning:
         UserError: its controls were not measured.
     """
     run = config.gates.run
-    made = valid_artefact("measure_controls", run, config)
-    if made is None:
+    artefact = valid_artefact("measure_controls", run, config)
+    if artefact is None:
         raise not_run(f"the controls of {run}", "fig_gate_controls", config)
-    return explain_share(read_json(made.folder / "gate_controls.json", made_by="measure_controls"))
+    return explain_share(
+        read_json(artefact.folder / "gate_controls.json", made_by="measure_controls")
+    )
 
 
 def spread_over_trainings(config: Config) -> str:

@@ -70,14 +70,14 @@ def evidence_points(config: Config) -> pd.DataFrame:
 def _points(config: Config) -> Iterator[dict[str, object]]:
     """Yield the analysed run's measures after each epoch that was kept, and after the last."""
     run = config.gates.run
-    made = valid_artefact("measure_controls", run, config)
-    if made is None:
+    artefact = valid_artefact("measure_controls", run, config)
+    if artefact is None:
         return
     history = pd.read_csv(checkpoint_dir(config.results_name, run) / "history.csv").set_index(
         "epoch"
     )
-    controls = read_json(made.folder / "gate_controls.json", made_by=made.stage)
-    snapshots = read_json(made.folder / "gate_snapshots.json", made_by=made.stage)
+    controls = read_json(artefact.folder / "gate_controls.json", made_by=artefact.stage)
+    snapshots = read_json(artefact.folder / "gate_snapshots.json", made_by=artefact.stage)
     last = int(history.index[-1])
     earlier = [row for row in snapshots if row["epoch"] < last]
     pixels = [row for row in controls if row["representation"] == "pixels"]

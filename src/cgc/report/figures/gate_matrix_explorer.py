@@ -117,10 +117,10 @@ def extreme_pairs(
 
 
 def _measured(config: Config) -> ClassDistances:
-    made = valid_artefact("measure_gates", config.gates.run, config)
-    if made is None:
+    artefact = valid_artefact("measure_gates", config.gates.run, config)
+    if artefact is None:
         raise not_run(f"the gate distances of {config.gates.run}", NAME, config)
-    return load_measured(made.folder / "gate_distances.safetensors")
+    return load_measured(artefact.folder / "gate_distances.safetensors")
 
 
 def _draw_all(

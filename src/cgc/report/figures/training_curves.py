@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from cgc.config import Config, Run
-from cgc.provenance import artefact
+from cgc.provenance import artefact_of
 from cgc.report.drawing import (
     draw_chance,
     not_run,
@@ -69,7 +69,7 @@ def read_histories(config: Config) -> pd.DataFrame:
 
 
 def _history(run: Run, config: Config) -> pd.DataFrame:
-    file = artefact("train_model", str(run), config.results_name).path("history.csv")
+    file = artefact_of("train_model", str(run), config.results_name).path("history.csv")
     if not valid_artefact("evaluate_model", str(run), config) or not file.exists():
         return pd.DataFrame()
     return pd.read_csv(file).assign(setting=run.setting, variant=run.variant, seed=run.seed)

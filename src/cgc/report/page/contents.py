@@ -104,7 +104,7 @@ def published_file(name: str, suffix: str, config: Config) -> PublishedFile:
     if record["files"].get(path.as_posix()) != file_hash(path):
         raise UserError(f"{path} is not the file that its provenance records: {again}")
     behind = list(record["artefacts"].values()) or [record["made"]]
-    commits = sorted({made["commit"] or "unknown" for made in behind})
+    commits = sorted({each["commit"] or "unknown" for each in behind})
     return PublishedFile(path, tuple(commits), record["made"]["date"][: len("2020-12-31")])
 
 

@@ -186,7 +186,7 @@ def _keywords(config: Config) -> str:
 def shown(config: Config) -> list[Artefact]:
     """Return the artefacts whose numbers the report shows."""
     items = [FIGURES[name] for name in figures_of(config)] + [TABLES[n] for n in tables_of(config)]
-    return [made for item in items for made in item.shown(config)]
+    return [artefact for item in items for artefact in item.shown(config)]
 
 
 def _environments(config: Config) -> ReportTable:

@@ -6,7 +6,7 @@ import pandas as pd
 
 from cgc.config import Config, Run
 from cgc.files import read_json
-from cgc.provenance import artefact, file_hash, read_provenance
+from cgc.provenance import artefact_of, file_hash, read_provenance
 from cgc.provenance.job import environment
 from cgc.report.cells import NOT_RUN
 from cgc.report.scores import frame_of, run_metrics, valid_artefact
@@ -50,7 +50,7 @@ def _run_row(config: Config, run: Run) -> dict[str, Any]:
 def is_shipped(config: Config, run: Run) -> bool:
     """Tell whether the records of a training are those of the preset's reference, byte by byte."""
     ours, theirs = (
-        [artefact("train_model", str(run), label).path(name) for name in SHIPPED]
+        [artefact_of("train_model", str(run), label).path(name) for name in SHIPPED]
         for label in (config.results_name, config.as_reference().results_name)
     )
     return all(
@@ -64,7 +64,7 @@ def _weights_hash(config: Config, run: Run) -> str | None:
 
     A clone has evaluations without their checkpoints, which only the records know.
     """
-    trained = artefact("train_model", str(run), config.results_name)
+    trained = artefact_of("train_model", str(run), config.results_name)
     evaluated = valid_artefact("evaluate_model", str(run), config)
     if evaluated:
         files = (read_provenance(evaluated.provenance) or {})["inputs"][str(trained)]
@@ -88,7 +88,7 @@ def _training(config: Config, run: Run) -> dict[str, Any]:
 
 
 def _run_record(config: Config, run: Run) -> dict[str, Any] | None:
-    path = artefact("train_model", str(run), config.results_name).path("run.json")
+    path = artefact_of("train_model", str(run), config.results_name).path("run.json")
     return read_json(path, made_by="train_model") if path.exists() else None
 
 

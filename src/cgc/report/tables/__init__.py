@@ -167,6 +167,6 @@ def table_caption(table: Table, config: Config) -> str:
 
 def table_origin(table: Table, config: Config) -> str:
     """Return commits, date and hashes of a table's numbers; without runs, those of now."""
-    made = origin(config, table.shown(config))
-    hashes = ", ".join(f"{name} {digits}" for name, digits in made.hashes.items())
-    return f"Commit {made.commit}; {made.date.date()}; {hashes}."
+    source = origin(config, table.shown(config))
+    hashes = ", ".join(f"{name} {digits}" for name, digits in source.hashes.items())
+    return f"Commit {source.commit}; {source.date.date()}; {hashes}."

@@ -96,11 +96,11 @@ def _control_rows(config: Config, run: str) -> list[dict[str, Any]]:
 
 def _measured(config: Config, stage: str, file: str, run: str) -> tuple[Any, dict[str, Any]]:
     """Return what a stage measured for a run, None if it is not valid, and what it was made on."""
-    made = valid_artefact(stage, run, config)
-    if made is None:
+    artefact = valid_artefact(stage, run, config)
+    if artefact is None:
         return None, {"n": 0, "device": NOT_RUN, "preset": config.name}
     about = {"n": 1, "device": trained_on(config, run), "preset": config.name}
-    return read_json(made.folder / file, made_by=stage), about
+    return read_json(artefact.folder / file, made_by=stage), about
 
 
 def _row(
