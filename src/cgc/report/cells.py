@@ -28,7 +28,7 @@ WORDS = {
     "top5": "top-5",
 }
 HEADERS = {"n": "n", "num_macs": "Multiply-adds (M)", "p3d_a_video": "P3D-A video"}
-DIGITS = {"difference": 3, "hours": 2, "null_p": 2, "our_value": 4}
+DIGITS = {"difference": 3, "null_p": 2, "our_value": 4}
 UNITS = {"percent": " (%)", "points": " (points)"}
 SILENT_WORDS = {"mean", "num", *UNITS}  # said by `n`, by the noun, by the unit
 
@@ -96,7 +96,7 @@ def _shown(value: Any, column: str, decimals: int) -> str:
         return f"{value:.{decimals}f}"
     if "points" in column:
         return f"{value:+.2f}"
-    if "loss" in column or "cdnv" in column:
+    if "loss" in column or "cdnv" in column or column == "hours":
         return f"{value:.2f}"
     if column in DIGITS:
         return f"{value:.{DIGITS[column]}g}"
