@@ -27,7 +27,10 @@ SECONDS_PER_HOUR = 3600
 # What of the layer each variant of the ablation goes without, and what it has in its place.
 PARTS = {
     "gates_from_ones": ("zero initialization", "last norms of the gates start at one"),
-    "gates_zero_relu": ("our reading of it", "the literal one, which leaves the gates constant"),
+    "gates_zero_relu": (
+        "our reading of zero initialization",
+        "the literal one, which leaves the gates constant",
+    ),
     "gates_full_rate": ("a tenth of the learning rate", "the full rate for the gates"),
     "input_branch": ("the output branch", "the input branch only"),
     "output_branch": ("the input branch", "the output branch only"),
