@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -167,7 +168,7 @@ def held():
 def added():
     """The hash of every file of other presets that was added to DVC, by its path."""
     files = {}
-    for path in ROOT.glob("results/*/*.dvc"):
+    for path in (*ROOT.glob("results/*/*.dvc"), *ROOT.glob("data/prepared/*.dvc")):
         for output in yaml.safe_load(path.read_text())["outs"]:
             folder = path.parent.relative_to(ROOT) / output["path"]
             files |= files_of(folder.as_posix(), output["md5"])
@@ -189,6 +190,22 @@ def test_pull_from_the_embedded_remote_leaves_nothing_to_train(tmp_path):
     assert clone.planned("results/fig1_gate_matrix.pdf") == {"plot_gate_matrix": 1}
     expensive = {stage for stages in provenance.TARGETS.values() for stage in stages}
     assert not expensive & clone.planned("all").keys()
+
+
+def test_results_of_real_images_that_were_pulled_are_published_without_images_or_training(tmp_path):
+    (tmp_path / ".dvc").mkdir()
+    clone = Versioned(tmp_path, (*CODE, *VERSIONS, ".dvc/embedded"))
+    clone.succeed("git", "init", "--quiet")
+    for pulled in (*ROOT.glob("results/*/*.dvc"), *ROOT.glob("data/prepared/*.dvc")):
+        target = clone.folder / pulled.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(pulled, target)
+        clone.succeed("dvc", "pull", str(target.relative_to(clone.folder)))
+    options = ("--configfile", "config/presets/cifar10_cpu.yaml")
+    figures = ("results/fig1_gate_matrix.pdf", "results/table_gates.csv")
+    assert clone.planned(*figures, *options) == {"plot_gate_matrix": 1, "make_table": 1}
+    rows = ("--config", "only_variants=[plain,cgc,gates_from_ones,gates_zero_relu]")
+    assert clone.planned("results/table_cifar10_ablation.csv", *options, *rows) == {"make_table": 1}
 
 
 def test_embedded_files_are_those_of_their_provenance_and_of_the_reference():
