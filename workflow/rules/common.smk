@@ -93,7 +93,7 @@ def sources_of(published):
     """The artefacts whose numbers a table or figure shows."""
     sources = published.sources(CONFIG)
     return [
-        file for made in sources for file in files_of(made.stage, made.key, CHANGED)
+        file for each in sources for file in files_of(each.stage, each.key, CHANGED)
     ]
 
 
