@@ -70,12 +70,12 @@ def to_be_made(stage):
     return "|".join(map(re.escape, keys)) or "(?!)"
 
 
-def files_of(stage, key, others=()):
-    """An artefact as an input: given while it is valid, else a dependency like the `others`."""
+def files_of(stage, key, changed=()):
+    """An artefact as an input: while it is valid and not `changed`, whatever its files' times."""
     artefact = provenance.artefact_of(stage, key, CONFIG.results_name)
     files = [str(path) for path in artefact.paths()]
-    is_given = str(artefact) not in {*STALE, *others}
-    return [ancient(file) for file in files] if is_given else files
+    times_count = str(artefact) in {*STALE, *changed}
+    return files if times_count else [ancient(file) for file in files]
 
 
 def data_of(run):

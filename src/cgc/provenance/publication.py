@@ -164,7 +164,7 @@ def published_records() -> list[Path]:
 def changed_sources(record: Path) -> list[Artefact]:
     """Return the artefacts with other bytes than those that a figure or table was made from.
 
-    So it is where results were made, and then others of the same recipe were pulled.
+    This happens where results were made, and others of the same recipe were pulled later.
 
     Raises:
         UserError: the record or the provenance of an artefact is damaged.

@@ -72,7 +72,7 @@ def verify(
             found.different += [f"{path} is missing" for path in missing]
         else:
             found.missing += missing
-        found.different += _artefact(each)
+        found.different += _differences(each, is_whole=not missing)
         found.num_artefacts += not missing
     return found
 
@@ -143,6 +143,7 @@ def _published(record: Path) -> list[str]:
 
 
 def _missing_files(artefact: Artefact) -> list[Path]:
+    """Return the recorded files that are not here; without a record, the record itself."""
     recorded = read_provenance(artefact.provenance)
     paths = (
         [artefact.path(name) for name in recorded["files"]] if recorded else [artefact.provenance]
@@ -150,7 +151,7 @@ def _missing_files(artefact: Artefact) -> list[Path]:
     return [path for path in paths if not path.exists()]
 
 
-def _artefact(artefact: Artefact) -> list[str]:
+def _differences(artefact: Artefact, *, is_whole: bool) -> list[str]:
     """Compare an artefact with its provenance, and that with the provenance of its inputs."""
     recorded = read_provenance(artefact.provenance)
     if recorded is None:
@@ -161,7 +162,7 @@ def _artefact(artefact: Artefact) -> list[str]:
         messages.append(
             f"{artefact.provenance} was edited: its fingerprint is not that of its recipe"
         )
-    if artefact.stage == "prepare_data" and not messages and not _missing_files(artefact):
+    if artefact.stage == "prepare_data" and is_whole and not messages:
         from cgc.data.stamps import changed_files  # PyArrow, which no other command waits for
 
         messages += changed_files(artefact.folder)
