@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import time
 
 import pandas as pd
@@ -43,9 +44,28 @@ class Training:
     def train(self, **options):
         """Return the weights, and the validation of the last epoch."""
         self.checkout.succeed("cgc", "train-model", self.spec(epochs=1, **options))
-        assert read_json(self.folder / "run.json", made_by="")["processes"] == options["devices"]
+        return self.results(processes=options["devices"])
+
+    def train_on_nodes(self, nodes, **options):
+        """Train on "nodes" that are all this machine; return what `train` does."""
+        torchrun = ("torchrun", "--no-python", f"--nnodes={nodes}", "--nproc-per-node=1")
+        torchrun += ("--rdzv-backend=c10d", f"--rdzv-endpoint=127.0.0.1:{free_port()}")
+        command = (*torchrun, "cgc", "train-model", self.spec(epochs=1, **options))
+        started = [self.checkout.begin(*command, served=False) for _ in range(nodes)]
+        codes = [process.wait(timeout=300) for process in started]
+        assert codes == [0] * nodes, (self.checkout.folder / "begun.log").read_text()
+        return self.results(processes=nodes * options["devices"])
+
+    def results(self, processes):
+        assert read_json(self.folder / "run.json", made_by="")["processes"] == processes
         history = pd.read_csv(self.folder / "history.csv")
         return load_file(self.folder / "model.safetensors"), history.iloc[-1]
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
 
 
 MINE = ("--configfile", "mine.yaml")
@@ -72,6 +92,18 @@ def test_processes_give_the_numbers_of_micro_batches_on_one(training, processes,
         )
     for name in ("train_loss", "validation_loss", "validation_top1_percent"):
         assert their_history[name] == pytest.approx(history[name], rel=1e-5), name
+
+
+@SLOW
+@pytest.mark.parametrize("devices", [1, 2])
+def test_two_nodes_give_the_bytes_of_one(training, devices):
+    options = {"batch": 64, "images": 65, "weights": "batch"}
+    one, history = training.train(devices=2 * devices, **options)
+    two, their_history = training.train_on_nodes(2, devices=devices, **options)
+    assert one.keys() == two.keys()
+    for name, tensor in one.items():
+        assert torch.equal(two[name], tensor), name
+    assert their_history["validation_loss"] == history["validation_loss"]
 
 
 @SLOW

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from cgc.cli.nodes import torchrun_nodes
 from cgc.provenance import STAGES, job
 
 Spec = Annotated[Path, typer.Argument(help="what to make; `cgc spec STAGE:KEY` writes it")]
@@ -82,7 +83,8 @@ def _run(stage: str, spec: Path) -> None:
     this = job.start(spec, stage)
     use_threads(this.execution.threads)
     run = getattr(import_module(STAGES[stage]), f"run_{stage}")
-    run(this)
+    with torchrun_nodes(stage, this):
+        run(this)
 
 
 ALL = (
