@@ -3,7 +3,7 @@
 #   snakemake --cores 8 results/fig1_gate_matrix.pdf                      the tiny preset
 #   snakemake --cores 8 ... --configfile config/presets/cifar10.yaml      another one
 #
-# One rule file per phase; no science here: every rule calls `cgc`, whose steps have the rules' names.
+# One rule file per phase; no science here: every rule calls the `cgc` step of the same name.
 
 
 include: "workflow/rules/common.smk"

@@ -1,8 +1,8 @@
-"""How fast the gated convolution is, and how much memory it takes, beside what else there is.
+"""Speed and memory of the gated convolution, compared with the alternatives.
 
-    uv run python -m benchmarks run --quick     every part in small, in seconds
+    uv run python -m benchmarks run --quick     every part at small size, in seconds
     uv run python -m benchmarks run             everything that this machine can measure
-    uv run python -m benchmarks show            the tables of what was measured before
+    uv run python -m benchmarks show            the tables of earlier measurements
 
 See benchmarks/README.md.
 """

@@ -20,8 +20,8 @@ class Condition:
     """How a case is computed.
 
     Attributes:
-        dtype: of `DTYPES`; layers have all operands in it, steps compute under autocast. "tf32" is
-            float32 with products in tf32, on a GPU; "fp32" is without.
+        dtype: key of `DTYPES`: the type of all operands of a layer; steps run under autocast.
+            "tf32" is float32 with products in tf32 on a GPU, "fp32" without.
         channels_last: whether maps and kernels are stored with the channels last.
         compiled: whether networks go through `torch.compile`, on a GPU with CUDA graphs.
     """
@@ -38,19 +38,19 @@ class Condition:
         return CHANNELS_LAST[dims + 2] if self.channels_last else torch.contiguous_format
 
     def prepare(self, device: str) -> None:
-        """Set what PyTorch keeps for the whole process."""
+        """Set PyTorch's process-wide options."""
         torch.backends.cudnn.benchmark = device == "cuda"
         torch.backends.cudnn.allow_tf32 = self.dtype != "fp32"
         torch.backends.cuda.matmul.allow_tf32 = self.dtype != "fp32"
 
 
 class Work(NamedTuple):
-    """One contender's work, ready to be done again and again.
+    """One contender's work, ready to run repeatedly.
 
     Attributes:
         forward: returns what `backward` takes.
-        backward: all that follows the forward pass; in a step, the optimiser's part too.
-        results: of the last time: the output and the gradients; empty of a step.
+        backward: all that follows the forward pass, including the optimiser in a step.
+        results: the output and the gradients of the last run; empty for a step.
     """
 
     forward: Callable[[], Tensor]
@@ -63,7 +63,7 @@ class Work(NamedTuple):
 
 @dataclass(frozen=True)
 class LayerCase:
-    """A gated layer by itself: the convolution, from the logits on, and its gradients."""
+    """A gated layer by itself: the convolution, given the logits, and its gradients."""
 
     layer: Layer
     count: int = 1
@@ -81,7 +81,7 @@ class LayerCase:
         return self.work(contender, operands, condition.memory_format(len(self.layer.x) - 2))
 
     def reference(self, condition: Condition, device: str) -> dict[str, Tensor]:
-        """Return the results in float64, from the operands as rounded to the condition's dtype."""
+        """Return the results in float64, from operands rounded to the condition's dtype."""
         dtype = DTYPES[condition.dtype]
         operands = {n: t.to(device, dtype).double() for n, t in self.operands().items()}
         work = self.work("loop", operands, torch.contiguous_format)
@@ -119,7 +119,7 @@ class LayerCase:
         return Work(forward, backward, results)
 
     def operands(self) -> dict[str, Tensor]:
-        """Return random operands, in their order, and the output's gradient."""
+        """Return random operands, in order, and the output's gradient."""
         generator = torch.Generator().manual_seed(0)
         B, K = self.layer.x[0], torch.Size(self.layer.weight[2:]).numel()
         O, C = self.layer.weight[:2]
@@ -154,7 +154,7 @@ class StepCase:
         return f"{self.network.model}, batch {self.network.batch} of {sides}"
 
     def build(self, contender: str, condition: Condition, device: str) -> Work:
-        """Make the network, its optimiser and a batch, and return a step of them."""
+        """Make the network, its optimiser and a batch, and return a training step."""
         torch.manual_seed(0)
         network, dims = self.network, len(self.network.sample) - 1
         model: nn.Module = network.build("plain" if contender == PLAIN else "cgc")

@@ -1,4 +1,4 @@
-"""The ways to compute a gated convolution that are measured beside each other.
+"""The ways to compute a gated convolution that are compared.
 
 - `plain`: the convolution without gates, the floor: the same multiply-adds, one kernel for all.
 - `released`: the formulation of the authors' released layer, from its equations: the input
@@ -22,11 +22,11 @@ PLAIN, RELEASED, OURS = "plain", "released", "auto"
 CONTENDERS = tuple(dict.fromkeys((PLAIN, RELEASED, "grouped", OURS, *BACKENDS)))
 GPU_ONLY = {"triton"}
 
-GatedConv = Callable[..., Tensor]  # with the operands of `gated_conv2d`, in its order
+GatedConv = Callable[..., Tensor]  # takes the operands of `gated_conv2d`, in order
 
 
 def plain_conv(x: Tensor, weight: Tensor, *operands: Any) -> Tensor:
-    """Convolve with the shared kernel; logits are taken and not used."""
+    """Convolve with the shared kernel, ignoring the logits."""
     _, _, bias, *geometry = operands
     conv = F.conv2d if x.dim() == 4 else F.conv3d
     return conv(x, weight, bias, *geometry)
@@ -43,10 +43,10 @@ def released_conv(
     dilation: tuple[int, ...],
     groups: int = 1,
 ) -> Tensor:
-    """Convolve as the released layer does: patches of every image times a kernel of its own.
+    """Convolve as the released layer does: each image's patches times its own kernel.
 
-    The released layer knows images only. Clips are unfolded frame by frame, for kernels (1, k, k);
-    all frames of a clip have one kernel.
+    The released layer supports only images. Clips are unfolded frame by frame, for kernels
+    (1, k, k); all frames of a clip share one kernel.
 
     Shape:
         - x: (B, C, H, W) or (B, C, T, H, W)
@@ -75,7 +75,7 @@ def released_conv(
 
 
 def conv_of(contender: str, dims: int = 2) -> GatedConv:
-    """Return how a contender convolves, with the operands of `gated_conv2d` in its order.
+    """Return a contender's convolution, which takes the operands of `gated_conv2d` in order.
 
     Args:
         contender: one of `CONTENDERS`.

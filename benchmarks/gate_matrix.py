@@ -3,10 +3,10 @@
     python benchmarks/gate_matrix.py                        # 1,000 classes, 512 x 512 x 3 x 3
     python benchmarks/gate_matrix.py --classes 20 --channels 32 --channels-checked 32
 
-Logits of every image are the sum of two normal draws, one of its class and one of its own. They are
-written to a gate record and read from there, as the step `measure_gates` does. Memory is sampled
-while it runs (Linux only); pages of the record's file, which the system takes back when it needs
-room, are counted apart. `--channels-checked` output channels are computed once more in float64.
+Each image's logits are the sum of two normal draws, one per class and one per image. They are
+written to a gate record and read back, as the step `measure_gates` does. Memory is sampled
+meanwhile (Linux only); pages of the record's file, which the system can reclaim, are counted
+separately. `--channels-checked` output channels are recomputed in float64.
 """
 
 import argparse
@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def synthetic_record(classes: int, images: int, channels: int) -> GateRecord:
-    """Return a record of `images` of each class, for as many input as output channels, 3 x 3."""
+    """Return a record with `images` images per class, as many input as output channels, 3 x 3."""
     generator = torch.Generator().manual_seed(0)
 
     def logits() -> Tensor:
@@ -68,7 +68,7 @@ def synthetic_record(classes: int, images: int, channels: int) -> GateRecord:
 
 
 def measured(path: Path) -> dict[str, float]:
-    """Read a record and compute its distances; return seconds and the most memory meanwhile."""
+    """Read a record and compute its distances; return times, peak memory and the share."""
     with peak_memory() as peak:
         start, cpu_start = perf_counter(), process_time()
         share = load_record(path).distances().share
@@ -104,10 +104,10 @@ def _relative_error(found: Tensor, exact: Tensor) -> float:
 
 @contextmanager
 def peak_memory() -> Iterator[dict[str, float]]:
-    """Yield what becomes the peak resident memory of this process while in the block, in GiB.
+    """Yield a dictionary that tracks this process's peak memory within the block, in GiB.
 
-    `peak_anonymous_gib` is what the process needs for itself; `peak_resident_gib` counts the mapped
-    pages of files too.
+    `peak_anonymous_gib` is the process's own memory; `peak_resident_gib` includes mapped pages of
+    files.
     """
     peak = {"peak_anonymous_gib": 0.0, "peak_resident_gib": 0.0}
     done = threading.Event()
@@ -129,7 +129,7 @@ def peak_memory() -> Iterator[dict[str, float]]:
 
 
 def _status(field: str) -> float:
-    """Return a size of this process in GiB, as Linux tells it."""
+    """Return a size of this process in GiB, as reported by Linux."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(field)) / _KIB_PER_GIB
 

@@ -1,10 +1,10 @@
-"""Images of a second that training is given: whether its device is kept at work.
+"""Images per second that the loaders deliver, to see whether they keep the device busy.
 
     python benchmarks/loading.py --workers 8        # worker processes, as `execution.workers`
     python benchmarks/loading.py --device cuda      # where small images are kept
 
-Photographs are made up, 500 x 375 JPEGs of about 80 kB, and go through the random resized crop of
-A.2 to 224 px. Images of 32 px go through CIFAR-10's padded crop, loaded one by one, and
+Photographs are synthetic, 500 x 375 JPEGs of about 80 kB, and go through the random resized crop of
+A.2 to 224 px. Images of 32 px go through CIFAR-10's padded crop, loaded one by one and
 from memory.
 """
 
@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--photographs", type=int, default=1024)
     parser.add_argument("--small", type=int, default=8192, help="images of 32 px")
     options = parser.parse_args(arguments)
-    torch.set_num_threads(1)  # as a training's own process and its workers have
+    torch.set_num_threads(1)  # as in a training's process and its workers
     with tempfile.TemporaryDirectory() as folder:
         photographs = image_table(Path(folder) / "photographs", options.photographs, photograph)
         small = image_table(Path(folder) / "small", options.small, encode_noise)
@@ -74,13 +74,13 @@ def photograph(index: int) -> bytes:
 
 
 def encode_noise(index: int) -> bytes:
-    """Return a PNG of 32 px, which no compression makes smaller."""
+    """Return a PNG of 32 px that does not compress."""
     pixels = np.random.default_rng(index).integers(0, 256, (32, 32, 3), dtype=np.uint8)
     return encode_png(Image.fromarray(pixels))
 
 
 def loaded(table: ImageTable, workers: int, crop: str) -> float:
-    """Return the images of a second from `train_loader`; workers are started before."""
+    """Return the images per second from `train_loader`, with its workers already running."""
     size = 224 if crop == "random_resized" else 32
     transform = train_transform(crop=crop, size=size, flip=True, **STANDARD)  # type: ignore[arg-type]
     loader = train_loader(table, transform, batch_size=BATCH, seed=0, workers=workers)
@@ -88,7 +88,7 @@ def loaded(table: ImageTable, workers: int, crop: str) -> float:
 
 
 def in_memory(table: ImageTable, device: str) -> float:
-    """Return the images of a second from images in the device's memory."""
+    """Return the images per second from the device's memory."""
     start = perf_counter()
     images = load_in_memory(table, **STANDARD, device=device)
     print(f"{'32 px, decoded once in':24} {perf_counter() - start:8.1f} s for {len(table):,}")

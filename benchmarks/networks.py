@@ -13,13 +13,13 @@ from cgc.models import build_model
 
 @dataclass(frozen=True)
 class Network:
-    """A network and what it is fed.
+    """A network and its input.
 
     Attributes:
         model: its name.
-        batch: images or clips of a step.
+        batch: images or clips per step.
         sample: shape of one of them, (C, H, W) or (C, T, H, W).
-        num_classes: class scores.
+        num_classes: number of class scores.
     """
 
     model: str
@@ -39,7 +39,7 @@ class Layer:
         x: of its input, batch first.
         weight: of its kernel.
         stride, padding, dilation: as of `nn.Conv2d`.
-        needs_input_gradient: False for the first layer of a network, whose input are images.
+        needs_input_gradient: False for the first layer of a network, whose inputs are images.
     """
 
     x: tuple[int, ...]
@@ -59,9 +59,9 @@ class Layer:
 
 
 def gated_layers(network: Network) -> Counter[Layer]:
-    """Return the shapes of a network's gated layers, in their order, and how many have each.
+    """Return the shapes of a network's gated layers, in order, and how many have each.
 
-    The gated network is run on tensors without memory.
+    It runs the gated network on meta tensors.
     """
     found: Counter[Layer] = Counter()
 

@@ -1,7 +1,7 @@
 """Result files: `cpu.json` and `gpu.json`, a section for each suite and condition.
 
-Every section says by itself which machine, commit and versions it was measured with: a suite that
-is measured again replaces its own section only, and what was `not run` replaces nothing measured.
+Every section records its own machine, commit and versions: measuring a suite again replaces only
+its section, and a section `not run` never replaces a measured one.
 """
 
 import os
@@ -25,10 +25,10 @@ Section = dict[str, Any]
 
 
 def describe_machine(device: str) -> dict[str, Any]:
-    """Return what computes: processor, cores, memory, the GPU where it is one, and how busy it is.
+    """Describe the machine: processor, cores, memory, the GPU if it computes, and the load.
 
-    The load average is that of the last minute; far above the number of threads, other programs
-    ran too.
+    The load average is that of the last minute; if it is far above the number of threads, other
+    programs ran too.
     """
     memory = None
     if "SC_PHYS_PAGES" in getattr(os, "sysconf_names", {}):
@@ -62,7 +62,7 @@ def make_section(
     repeats: int,
     is_quick: bool,
 ) -> Section:
-    """Return the rows with all that says how they came about."""
+    """Return the rows with how they were measured."""
     is_measured = any(row.passes for row in rows)
     return {
         "suite": suite,
@@ -90,7 +90,7 @@ def read_sections(folder: Path, device: str) -> dict[str, Section]:
 
 
 def keep_section(folder: Path, section: Section) -> None:
-    """Put a section into the file of its device."""
+    """Put a section into its device's file."""
     sections = read_sections(folder, section["device"])
     key = f"{section['suite']}/{Condition(**section['condition'])}"
     if section["status"] == "measured" or key not in sections:

@@ -21,8 +21,8 @@ class Suite:
 
     Attributes:
         cases: makes them from a network.
-        networks: what is measured, by "cpu", "cuda", and "quick", which is small.
-        is_launch_bound: whether a GPU waits for Python, so that compiling is measured there too.
+        networks: what is measured, by "cpu", "cuda" and "quick" (small).
+        is_launch_bound: whether a GPU waits for Python, so compiling is measured there too.
     """
 
     cases: Callable[[Network], list[Case]]
@@ -51,7 +51,7 @@ CIFAR = _networks(
 
 
 def _resnet50(cpu_batch: int) -> dict[str, Network]:
-    """Return ResNet-50 with a batch that a CPU can do in seconds."""
+    """Return ResNet-50 with a batch that a CPU can process in seconds."""
     on = partial(Network, "resnet50", sample=PIXELS_224, num_classes=1000)
     quick = Network("resnet11", 4, (3, 16, 16), 10)
     return _networks(on(batch=cpu_batch), on(batch=256), quick)
@@ -84,7 +84,7 @@ class Row:
         reason: why it was not run.
         passes: times.
         peak_bytes: memory.
-        relative_error: largest difference to float64 of the output and of each gradient, over the
+        relative_error: largest difference from float64 in the output and each gradient, over the
             largest magnitude in it.
     """
 
@@ -146,7 +146,7 @@ def _measure_case(
         try:
             _check_device(name, device)
             peaks[name] = peak_bytes(case, name, condition, device)
-        # what a contender cannot do it says in a ValueError
+        # a contender raises ValueError for what it cannot do
         except (ValueError, torch.OutOfMemoryError) as error:
             reasons[name] = str(error).splitlines()[0]
     works = {name: case.build(name, condition, device) for name in peaks}
@@ -184,7 +184,7 @@ def _relative_error(got: Tensor, reference: Tensor) -> float:
 
 
 def _sum(rows: Sequence[Row]) -> Row:
-    """Return the sum over a contender's cases: of times; of memory and errors, the largest."""
+    """Return a contender's total over its cases: times add up; memory and error are the largest."""
     count, contender = sum(row.count for row in rows), rows[0].contender
     name = "sum of all layers"
     if missing := [row for row in rows if row.reason]:

@@ -23,7 +23,7 @@ COLUMNS = (
 
 
 def section_table(section: Section) -> Table | str:
-    """Return a table with a row for each contender in each case; a line where none was run."""
+    """Return a table with a row for each contender in each case; a line if none was run."""
     if section["status"] == "not run":
         return f"{_title(section)}: not run: {section['rows'][0]['reason']}\n"
     table = Table(title=_title(section), title_justify="left", caption_justify="left")
@@ -88,7 +88,7 @@ def _caption(section: Section) -> str:
 
 
 def show(*tables: Table | str) -> None:
-    """Print tables; as wide as they are where the output is no terminal."""
+    """Print tables, at full width if the output is not a terminal."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=170)

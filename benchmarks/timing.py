@@ -1,4 +1,4 @@
-"""Times of works that are done in turn, so that all see the same machine."""
+"""Times of works that run in turn, so all see the same conditions."""
 
 import gc
 import time
@@ -16,7 +16,7 @@ WARM_UP = {"cpu": 1, "cuda": 3}  # on a GPU, cuDNN and Triton try out kernels fi
 
 @dataclass(frozen=True)
 class Times:
-    """The times of one thing in every round, in seconds."""
+    """One time per round, in seconds."""
 
     samples: tuple[float, ...]
 
@@ -43,11 +43,11 @@ class Passes:
 
 
 def time_in_turn(works: Mapping[str, Work], repeats: int, device: str) -> dict[str, Passes]:
-    """Time works round by round, every one once in each.
+    """Time works round by round, each once per round.
 
     Args:
         works: by contender.
-        repeats: rounds that count; others before them warm up.
+        repeats: timed rounds, after those that warm up.
         device: "cpu" or "cuda".
     """
     for _ in range(WARM_UP[device]):
@@ -94,7 +94,7 @@ def _time_on_gpu(work: Work) -> tuple[float, float]:
 
 
 def weighted_sum(passes: Iterable[tuple[int, Passes]]) -> Passes:
-    """Add up works that are done so many times each, round by round."""
+    """Add up works, each multiplied by its count, round by round."""
     counted = list(passes)
 
     def add(which: str) -> Times:

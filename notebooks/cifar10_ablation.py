@@ -13,7 +13,7 @@
 # %% [markdown]
 # # The ablation on CIFAR-10
 #
-# What each part of the layer contributes (A.2): the setting trained once per seed for every
+# What each part of the layer contributes (A.2): the setting trained once per seed and
 # variant. The supplement does not list the rows; `docs/readings.md` says why these were chosen.
 
 # %%
@@ -33,12 +33,12 @@ notebook.publish(ablation_figure)
 
 # %% [markdown]
 # **How to read it.** Circles are single runs, the diamond is their mean, the bar its 95 %
-# interval: where the true mean of such runs plausibly lies. With few seeds that is wide, and rows
-# whose bars overlap are not shown to differ.
+# interval: where the true mean of such runs plausibly lies. With few seeds it is wide, and rows
+# with overlapping bars are not shown to differ.
 #
 # ## The numbers
 #
-# Mean and standard deviation over the seeds; the difference to CGC is in percentage points.
+# Mean and standard deviation over the seeds; the difference from CGC is in percentage points.
 
 # %%
 notebook.table(ablation_table)

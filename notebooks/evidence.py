@@ -13,9 +13,9 @@
 # %% [markdown]
 # # Evidence
 #
-# The supplement's questions, answered by runs of this artifact that were kept in
-# `results/reference`. `docs/results.md` is the same as a page. The figure adds the preset that
-# this notebook looks at.
+# The supplement's questions, answered by this artifact's runs in `results/reference`.
+# `docs/results.md` is the same as a page. The figure also shows the preset that this notebook
+# reads.
 
 # %%
 from cgc.report.evidence import Evidence
@@ -40,10 +40,10 @@ notebook.say(lambda config: evidence.clusters.said)
 notebook.table(lambda config: evidence.clusters.shown)
 
 # %% [markdown]
-# ## Do the clusters come with accuracy?
+# ## Do the clusters go with accuracy?
 #
-# If the gates added clusters, the kernels' points would run ahead of those of their input, the
-# pooled context: above it on the left, below it on the right.
+# If the gates added clusters, the kernels' points would lie above those of their input, the pooled
+# context, on the left, and below them on the right.
 
 # %%
 notebook.publish(evidence_figure)

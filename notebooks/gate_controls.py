@@ -14,8 +14,8 @@
 # # What the share means
 #
 # A.1 concludes from one number that the gates group images by class: in more than 93.99 % of the
-# ordered class pairs, the average modulated kernels are further apart than the first class is
-# wide. What else would give that number, and what is left of it?
+# ordered class pairs, the distance between the mean modulated kernels exceeds the spread within
+# the first class. What else would give that number, and what is left of it?
 
 # %%
 from cgc.report.claims.share_meaning import meaning_of_share, spread_over_trainings
@@ -38,12 +38,12 @@ notebook.say(lambda config: meaning_of_share(config).number)
 # %% [markdown]
 # ## Its bias
 #
-# An average over few images lies off the true centre of its class, and so two averages are further
-# apart than two classes are. The *corrected share* subtracts what that adds, v/n for a class of
-# variance v and n images, before it compares. The *CDNV* of two classes is their mean variance
-# over the squared distance of their centres, corrected alike (Galanti et al., 2022): small is
-# separate, 1 is where the corrected share of equally wide classes counts a pair no more. It still
-# tells representations apart where the share is 100 %.
+# The mean over a few images misses the true centre of its class, so two means are further apart
+# than the classes are. The *corrected share* subtracts this excess, v/n for a class of variance v
+# and n images, before it compares. The *CDNV* of two classes is their mean variance over the
+# squared distance between their centres, with the same correction (Galanti et al., 2022). Small
+# means separate; from 1 up, the corrected share does not count a pair of equally wide classes. The
+# CDNV still distinguishes representations whose share is 100 %.
 
 # %%
 notebook.say(lambda config: meaning_of_share(config).bias)
@@ -52,11 +52,11 @@ notebook.say(lambda config: meaning_of_share(config).bias)
 # ## What the kernels inherit
 #
 # Images of a class are alike before any gate sees them. A gate is a function of its layer's
-# input, so that its kernels form clusters if the input does. These are measured by the same
-# formulas on the same images: *pixels*, the images as the network sees them; *pooled context*, the
-# layer's input averaged to the kernel's positions, which is all that the gates see; *features*,
-# the same input averaged over all positions; and features in the *plain network* of the same
-# recipe and seed, which has no gates.
+# input, so its kernels form clusters if the input does. The same formulas, on the same images,
+# measure *pixels*, the images as the network sees them; *pooled context*, the layer's input
+# averaged to the kernel's positions, which is all that the gates see; *features*, the same input
+# averaged over all positions; and features in the *plain network* of the same recipe and seed,
+# which has no gates.
 
 # %%
 notebook.say(lambda config: meaning_of_share(config).inherited)
@@ -64,11 +64,11 @@ notebook.say(lambda config: meaning_of_share(config).inherited)
 # %% [markdown]
 # ## What the gates add
 #
-# *Redrawn gates* are new random gates in the trained network: fed the same, and not trained. What
-# the trained kernels have beyond them, training put into the gates; what they have beyond their
-# input, the gates add to it. Two other comparisons say nothing. Shuffled labels give nearly 0 from
-# 5 images per class on, whatever the network does. Before training, with zero initialisation (A.2),
-# all kernels are the same.
+# *Redrawn gates* are new random gates in the trained network, with the same input but untrained.
+# Whatever the trained kernels have beyond them, training put into the gates; whatever they have
+# beyond their input, the gates add. Two other comparisons say nothing. With 5 or more images per
+# class, shuffled labels give nearly 0 whatever the network does. Before training, with zero
+# initialisation (A.2), all kernels are the same.
 
 # %%
 notebook.say(lambda config: meaning_of_share(config).added)
@@ -76,7 +76,7 @@ notebook.say(lambda config: meaning_of_share(config).added)
 # %% [markdown]
 # ## Other trainings
 #
-# Two representations that differ less than trainings of one network do are not shown to differ.
+# Representations that differ less than trainings of one network are not shown to differ.
 
 # %%
 notebook.say(spread_over_trainings)
@@ -89,8 +89,8 @@ notebook.publish(gate_controls_figure)
 
 # %% [markdown]
 # **How to read it.** Filled points are shares as the paper counts them, rings are corrected. Thick
-# bars are for other images of the same classes, thin ones for other classes. Images are resampled
-# with repetition, so that a bar need not be centred on its point.
+# bars are intervals for other images of the same classes, thin ones for other classes. Images are
+# resampled with replacement, so a bar need not be centred on its point.
 #
 # **What follows:**
 

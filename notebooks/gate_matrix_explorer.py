@@ -13,9 +13,10 @@
 # %% [markdown]
 # # The gate matrix in detail
 #
-# Fig. 1 of the supplement (A.1) compares two distances in the last gated layer. *Inter(i, j)*:
-# between the average modulated kernels of classes i and j. *Intra(i)*: from the kernels of class
-# i to their average. Where inter is larger (blue), the gates tell the two classes apart.
+# Fig. 1 of the supplement (A.1) compares two distances in the last gated layer. *Inter(i, j)*
+# is the distance between the mean modulated kernels of classes i and j; *intra(i)* is the mean
+# distance from the kernels of class i to their mean. Where inter is larger (blue), the gates
+# separate the two.
 
 # %%
 from cgc.report.figures.gate_matrix_explorer import gate_explorer_figure, pairs_table
@@ -32,15 +33,15 @@ notebook = Notebook("gate_matrix_explorer", preset, publication)
 notebook.publish(gate_explorer_figure)
 
 # %% [markdown]
-# **How to read it.** Rows and columns have the same order: classes with close averages stand side
-# by side, so that what is hard to tell apart gathers along the diagonal. The frame is the block
-# of neighbours with the smallest mean difference; it is enlarged at the right. A row can differ
-# from its column, since each compares with the width of its own class i.
+# **How to read it.** Rows and columns have the same order: classes with close means are
+# neighbours, so those that are hard to separate gather along the diagonal. The frame marks the
+# block of neighbours with the smallest mean difference, enlarged on the right. A row can differ
+# from its column, since each cell compares with the spread of its own class i.
 #
 # ## The extreme pairs
 #
-# The ten pairs with the smallest difference, then the ten with the largest. A negative one is a
-# pair that A.1 counts as not separated.
+# The ten pairs with the smallest difference, then the ten with the largest. A.1 counts a pair
+# with a negative difference as not separated.
 
 # %%
 notebook.table(pairs_table)

@@ -33,12 +33,11 @@ notebook = Notebook("p3d_a", preset, publication)
 notebook.publish(p3d_figure)
 
 # %% [markdown]
-# **How to read it.** Left: the frames that one position of each part's output depends on, counted
-# from the kernels and strides of the network itself. The gates are left out of the count: their
-# context is pooled over the whole clip. Above the dashed line a position sees more frames than
-# the clip has.
+# **How to read it.** Left: how many frames one position of each part's output depends on, computed
+# from the network's kernels and strides. The gates are not counted: their context is pooled over
+# the whole clip. Above the dashed line a position sees more frames than the clip has.
 #
-# Right: the trained networks are shown clips of which only so many frames are used. A network
+# Right: accuracy of the trained networks when only some frames of each clip are used. A network
 # that uses time gets worse with fewer frames; with one frame there is no motion to see. The
 # network without temporal convolutions averages over frames and cannot know their order.
 #

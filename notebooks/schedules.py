@@ -14,8 +14,8 @@
 # # Learning-rate schedules
 #
 # The schedules of A.2: steps for ImageNet's default setting and CIFAR-10, warm-up and a cosine
-# for the advanced setting. The curves are not drawn from formulas: they are what the optimiser of
-# `cgc.train.optim` has in its parameter groups when it is driven as training drives it.
+# for the advanced setting. The curves are not drawn from formulas: they are read from the parameter
+# groups of the optimiser in `cgc.train.optim`, stepped as in training.
 
 # %%
 from cgc.report.figures.schedules import schedules_figure
@@ -33,10 +33,10 @@ notebook = Notebook("schedules", preset, publication)
 notebook.publish(schedules_figure)
 
 # %% [markdown]
-# **How to read it.** The axis is logarithmic, so a step down by 10 is a division by 10, and the
+# **How to read it.** The axis is logarithmic: every decade down divides the rate by 10, and the
 # dashed line runs one decade below the solid one where CGC's extra layers learn at a tenth of the
 # rate. An epoch is drawn as 100 iterations; against epochs the curve is the same for any number.
-# The recipe of P3D-A is not in the supplement: `docs/readings.md`.
+# The recipe of P3D-A is not in the supplement: see `docs/readings.md`.
 #
 # ## All settings
 

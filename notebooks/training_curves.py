@@ -13,7 +13,7 @@
 # %% [markdown]
 # # Training curves
 #
-# How every run of the preset learned, from the `history.csv` that it left.
+# How every run of the preset learned, from its `history.csv`.
 
 # %%
 from functools import partial
@@ -33,13 +33,13 @@ notebook.publish(training_curves_figure)
 
 # %% [markdown]
 # **How to read it.** A thick line with markers is a variant's mean over its seeds, thin lines are
-# the seeds. Variants look the same in all panels. The learning rate drops where the schedule says
-# (notebook `schedules`).
+# the seeds. Each variant looks the same in all panels. The learning rate drops where the schedule
+# says (notebook `schedules`).
 #
 # ## Training loss
 #
-# In the advanced setting images and labels are mixed, so that its loss is higher and does not
-# compare with the others.
+# In the advanced setting images and labels are mixed, so its loss is higher and not comparable
+# with the others.
 
 # %%
 notebook.show(

@@ -1,4 +1,4 @@
-"""How tests run: one thread for each process; what shares a costly fixture in one process."""
+"""How tests run: one thread per process; tests that share a costly fixture in one process."""
 
 import copy
 import gc
@@ -22,14 +22,14 @@ def pytest_collection_finish():
 
 @pytest.fixture(scope="session", autouse=True)
 def _unchanged_yaml_is_parsed_once():
-    """Hundreds of tests load the same presets; parsing them was a fifth of all the time."""
+    """Hundreds of tests load the same presets; parsing them took a fifth of the time."""
     parse, parsed = load.read_yaml, {}
 
     def read_yaml(file):
         try:
             about = file.stat()
         except OSError:
-            return parse(file)  # which says what is wrong
+            return parse(file)  # raises the proper error
         key = (file.resolve(), about.st_mtime_ns, about.st_size)
         if key not in parsed:
             parsed[key] = parse(file)
@@ -40,17 +40,17 @@ def _unchanged_yaml_is_parsed_once():
         yield
 
 
-# Files whose tests share a fixture of the whole session that takes long, by the fixture's name.
+# Files whose tests share a slow session fixture, by the fixture's name.
 SHARED = {
     "trained": {"test_archive.py", "test_figure.py", "test_training.py"},
     "origin": {"test_dvc.py", "test_recorded_commit.py", "test_remotes.py", "test_situations.py"},
 }
-# These begin, so that no process is left with one of them when the others are done.
+# These start first, so that none is still running when the other processes are idle.
 LONGEST = (*SHARED, "test_processes.py", "test_bad_input.py", "test_benchmarks.py")
 
 
 def scope(file):
-    """Return what the tests of a file are kept together with: a shared fixture, or the file."""
+    """Return the group that a file's tests are kept in: a shared fixture, or the file."""
     return next((fixture for fixture, files in SHARED.items() if file in files), file)
 
 

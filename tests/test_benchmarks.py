@@ -1,4 +1,4 @@
-"""The benchmarks: what they measure is what the networks do, and what they write is whole."""
+"""The benchmarks: they measure what the networks do, and their output is complete."""
 
 from collections import Counter
 from math import prod
@@ -31,16 +31,16 @@ TINY = Network("cifar_resnet8", 4, (3, 8, 8), 10)
 
 def convolutions(model: nn.Module, x: torch.Tensor) -> Counter:
     """Input and kernel of every convolution of a plain network with a kernel larger than 1."""
-    found: Counter = Counter()
+    shapes: Counter = Counter()
 
     def note(layer, inputs):
-        found[tuple(inputs[0].shape), tuple(layer.weight.shape), tuple(layer.stride)] += 1
+        shapes[tuple(inputs[0].shape), tuple(layer.weight.shape), tuple(layer.stride)] += 1
 
     for layer in model.modules():
         if isinstance(layer, nn.Conv2d) and prod(layer.kernel_size) > 1:
             layer.register_forward_pre_hook(note)
     model(x)
-    return found
+    return shapes
 
 
 @pytest.mark.parametrize(
@@ -100,12 +100,12 @@ def test_released_formulation_knows_bias_dilation_and_rectangles():
 
 
 def test_network_of_a_contender_convolves_as_the_contender_does(monkeypatch):
-    seen = []
-    monkeypatch.setattr("benchmarks.contenders.released_conv", lambda x, *_: seen.append(x) or x)
+    inputs = []
+    monkeypatch.setattr("benchmarks.contenders.released_conv", lambda x, *_: inputs.append(x) or x)
     case = StepCase(TINY)
     with pytest.raises(RuntimeError):  # the batch norm after it sees the wrong number of channels
         case.build(RELEASED, CONDITION, "cpu").once()
-    assert seen[0].shape == (4, 3, 8, 8)
+    assert inputs[0].shape == (4, 3, 8, 8)
 
 
 # The measurement
@@ -177,7 +177,7 @@ def test_what_a_contender_refuses_is_not_run_and_says_why(monkeypatch):
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory):
-    """What one quick run of two suites tells and leaves."""
+    """The output of a quick run of two suites, and its folder."""
     folder = tmp_path_factory.mktemp("benchmarks")
     names = ["resnet50_layers", "p3d_a_step"]
     options = ["--quick", "--contenders", ",".join(CONTENDERS), "--output", str(folder)]
@@ -224,11 +224,11 @@ def test_run_of_layers_ends_with_their_sum(quick):
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 @pytest.mark.slow
 def test_rows_of_a_gpu_that_is_not_there_are_not_run(quick):
-    told, folder = quick
+    output, folder = quick
     sections = read_sections(folder, "gpu")
     rows = [row for section in sections.values() for row in section["rows"]]
     assert {(row["status"], row["reason"]) for row in rows} == {("not run", "no CUDA GPU")}
-    assert "p3d_a_step of p3d_a_resnet11, gpu, fp32, quick (small sizes): not run" in told
+    assert "p3d_a_step of p3d_a_resnet11, gpu, fp32, quick (small sizes): not run" in output
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
@@ -270,9 +270,9 @@ def test_section_replaces_only_its_own(tmp_path):
 
 
 def test_command_that_is_gone_says_what_to_type():
-    told = CliRunner().invoke(command_line.app, ["targets"])
-    assert isinstance(told.exception, UserError)
-    assert "python -m benchmarks show" in str(told.exception)
+    result = CliRunner().invoke(command_line.app, ["targets"])
+    assert isinstance(result.exception, UserError)
+    assert "python -m benchmarks show" in str(result.exception)
 
 
 def test_unknown_suite_is_named():

@@ -65,7 +65,10 @@ def test_help_has_an_example_of(name):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_example_names_things_that_are_there(name):
     (example,) = EXAMPLES[name]
-    known = {str(made) for made in provenance.artefacts(load_config([ROOT / "config/config.yaml"]))}
+    known = {
+        str(artefact)
+        for artefact in provenance.artefacts(load_config([ROOT / "config/config.yaml"]))
+    }
     known |= {"publication", *TABLES, *NOTEBOOKS, *provenance.STAGES}
     words = re.sub(r"[$()]", " ", example).split()
     files = [word for word in words if word.startswith("config/")]
@@ -77,8 +80,8 @@ def test_example_names_things_that_are_there(name):
 
 
 def test_help_shows_every_command_in_one_group():
-    told = run("--help").stdout
-    assert all(panel in told for panel in PANELS)
+    output = run("--help").stdout
+    assert all(panel in output for panel in PANELS)
     assert sorted(COMMANDS) == sorted(
         command.__name__.replace("_", "-") for commands in PANELS.values() for command in commands
     )
@@ -102,14 +105,14 @@ def test_mistyped_command_is_wrong_usage_and_gets_a_suggestion():
 
 
 def test_problem_of_the_user_is_one_line_on_stderr(cgc):
-    told = "cgc: nowhere.yaml cannot be read (No such file or directory)\n"
-    assert cgc("status", "--configfile", "nowhere.yaml") == (1, "", told)
+    message = "cgc: nowhere.yaml cannot be read (No such file or directory)\n"
+    assert cgc("status", "--configfile", "nowhere.yaml") == (1, "", message)
 
 
 def test_interrupted_command_says_so_in_one_line():
     code = (
         "import os, signal, cgc.cli as cli\n"
-        # where tests run in the background, the signal is ignored
+        # when tests run in the background, the signal is ignored
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "cli.artefacts.load_config = lambda files: os.kill(os.getpid(), signal.SIGINT)\n"
         "cli.main()\n"
@@ -193,23 +196,23 @@ def test_closed_pipe_is_no_error_to_tell_of(options):
 
 
 def test_verify_tells_a_script_what_differs(config):
-    made = make_chain(config)["train_model"]
-    assert json.loads(run("verify", str(made), "--json").stdout) == {
+    artefact = make_chain(config)["train_model"]
+    assert json.loads(run("verify", str(artefact), "--json").stdout) == {
         "different": [],
         "missing": [],
         "num_artefacts": 2,
     }
-    (made.folder / "model.safetensors").write_bytes(b"other")
-    done = run("verify", str(made), "--json")
+    (artefact.folder / "model.safetensors").write_bytes(b"other")
+    done = run("verify", str(artefact), "--json")
     assert done.exit_code == 1
     assert "model.safetensors is not the file" in json.loads(done.stdout)["different"][0]
 
 
 def test_verify_passes_where_a_part_was_pulled_and_says_so(config):
-    made = make_chain(config)
-    for path in made["prepare_data"].paths():
+    chain = make_chain(config)
+    for path in chain["prepare_data"].paths():
         path.unlink()
-    done = run("verify", str(made["train_model"]))
+    done = run("verify", str(chain["train_model"]))
     assert done.exit_code == 0
     assert "1 artefacts, and what was published from them, are as recorded" in done.stdout
     assert "1 recorded files are not here and were not read, such as data/prepared" in done.stdout
@@ -217,41 +220,41 @@ def test_verify_passes_where_a_part_was_pulled_and_says_so(config):
 
 @pytest.mark.parametrize("made_with", ["1.2.3", None])
 def test_status_tells_a_script_of_another_version_of_torch(config, made_with):
-    made = make_chain(config)["train_model"]
-    recorded = json.loads(made.provenance.read_text())
+    artefact = make_chain(config)["train_model"]
+    recorded = json.loads(artefact.provenance.read_text())
     if made_with:
         recorded["made"]["versions"]["torch"] = made_with
-        made.provenance.write_text(json.dumps(recorded))
+        artefact.provenance.write_text(json.dumps(recorded))
     preset = ["--configfile", str(Path("narrowed.yaml"))]
     Path("narrowed.yaml").write_text(json.dumps(NARROWED))
-    about = json.loads(run("status", "--json", *preset).stdout)[str(made)]
+    about = json.loads(run("status", "--json", *preset).stdout)[str(artefact)]
     assert about["state"] == "valid"
     assert ["made with torch 1.2.3" in note for note in about["notes"]] == [True] * bool(made_with)
     assert ("made with torch 1.2.3" in run("status", *preset).stdout) == bool(made_with)
 
 
 def test_status_counts_and_names_each_reason_once(config):
-    made = make_chain(config)
+    chain = make_chain(config)
     config_file = ["--configfile", "narrowed.yaml"]
     Path("narrowed.yaml").write_text(json.dumps(NARROWED))
-    made["evaluate_model"].paths()[0].unlink()
+    chain["evaluate_model"].paths()[0].unlink()
     text = run("status", *config_file).stdout
     (row,) = [line.split() for line in text.splitlines() if "prepare_data " in line]
     assert row == ["prepare_data", "1", "0", "1"]
     assert "missing prepare_data:moving_digits" in text
     assert text.count("metrics.json (made before: `dvc pull` may have it)") == 1
     everything = run("status", "--all", *config_file).stdout.splitlines()
-    assert f"valid   {made['train_model']}" in everything
+    assert f"valid   {chain['train_model']}" in everything
     assert len(everything) == len(provenance.artefacts(load_config(["narrowed.yaml"])))
 
 
 @pytest.mark.parametrize("options", [[], ["train_model", "--downstream", "--json"]])
 def test_accept_of_earlier_versions_says_what_to_type_instead(cgc, options):
-    code, out, told = cgc("accept", *options)
+    code, out, stderr = cgc("accept", *options)
     assert (code, out) == (1, "")
-    assert told.startswith("cgc: there is no `accept` any more: ")
-    assert "`snakemake all`" in told
-    assert told.count("\n") == 1
+    assert stderr.startswith("cgc: there is no `accept` any more: ")
+    assert "`snakemake all`" in stderr
+    assert stderr.count("\n") == 1
 
 
 def test_spec_of_the_publication_is_what_tables_are_made_from(config):
@@ -264,12 +267,12 @@ def test_spec_of_the_publication_is_what_tables_are_made_from(config):
 
 @pytest.fixture
 def completed_in_bash(cgc):
-    """Returns what bash is offered for the last word; words are as bash splits them."""
+    """Returns bash's completions of the last word; words are as bash splits them."""
 
     def ask(*words):
         asked = {"COMP_WORDS": "\n".join(words), "COMP_CWORD": str(len(words) - 1)}
-        code, offered, told = cgc(_CGC_COMPLETE="complete_bash", **asked)
-        assert (code, told) == (0, "")
+        code, offered, stderr = cgc(_CGC_COMPLETE="complete_bash", **asked)
+        assert (code, stderr) == (0, "")
         return offered.splitlines()
 
     return ask
@@ -329,10 +332,10 @@ def test_terminal_gets_a_bar_on_stderr_only(monkeypatch, capsys):
     assert list(display.progress_bar("ab", 2, "letters")) == ["a", "b"]
     with display.spinner("thinking"):
         pass
-    out, told = capsys.readouterr()
+    out, stderr = capsys.readouterr()
     assert out == ""
-    assert "letters" in told
-    assert "thinking" in told
+    assert "letters" in stderr
+    assert "thinking" in stderr
 
 
 @pytest.mark.parametrize("watched", [True, False])

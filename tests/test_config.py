@@ -1,4 +1,4 @@
-"""The configuration: what merges, what is refused, and that every shipped file is valid."""
+"""The configuration: merging, refusals, and the validity of every shipped file."""
 
 import json
 import math
@@ -58,8 +58,8 @@ def test_mistyped_model_is_told_its_nearest():
     ("setting", "model"), [("p3d_a_video", "timm/resnet18"), ("imagenet_default", "p3d_a_resnet50")]
 )
 def test_kind_of_model_must_be_that_of_the_data(setting, model):
-    told = f"settings.{setting}.clips: is for p3d_a_resnet11, .* the model is {model}"
-    with pytest.raises(UserError, match=told):
+    message = f"settings.{setting}.clips: is for p3d_a_resnet11, .* the model is {model}"
+    with pytest.raises(UserError, match=message):
         load_config(overrides={"settings": {setting: {"model": model}}})
 
 
@@ -189,10 +189,10 @@ def test_configuration_that_is_not_valid_is_explained(changes, message):
 
 
 def test_all_problems_are_told_at_once():
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as error:
         check_config({"preset": "x", "settings": {"a": {"title": 1}}, "colour": "red"})
     for place in ("description", "variants", "settings.a.title", "settings.a.model", "colour"):
-        assert f"{place}: " in str(told.value)
+        assert f"{place}: " in str(error.value)
 
 
 # Names are parts of paths, wildcards and command lines.
@@ -283,7 +283,7 @@ def test_preset_that_is_no_regular_file_is_not_opened(tmp_path, put):
 
 def test_configuration_that_holds_itself_is_refused():
     content = {"preset": "x"}
-    content["gates"] = content  # as Snakemake hands over an alias
+    content["gates"] = content  # as Snakemake passes an alias on
     with pytest.raises(UserError, match="the configuration has more than 50 levels"):
         check_config(content)
 
@@ -299,7 +299,7 @@ def test_message_about_anything_is_of_bounded_length(content):
     assert len(str(error.value)) < 10_000
 
 
-# What is written from the schema, and the comments of YAML files.
+# Files generated from the schema, and the comments of YAML files.
 
 write_config_docs = runpy.run_path(str(ROOT / "tools/write_config_docs.py"))
 
@@ -352,7 +352,7 @@ YAML_FILES = [
     for suffix in ("yaml", "yml")
     for path in sorted((ROOT / folder).rglob(f"*.{suffix}"))
 ]
-# A path with a folder; what users put into data/, and names such as timm/resnet18, are none.
+# A path with a folder, except users' files in data/ and names such as timm/resnet18.
 POINTER = re.compile(r"(?<![\w./{<-])(?!data/|timm/|torchvision/)(?:[\w.-]+/)+[\w.*-]*\w/?")
 
 

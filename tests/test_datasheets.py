@@ -1,4 +1,4 @@
-"""Every data set of every preset has a datasheet, and its numbers are those of the prepared set."""
+"""Every data set of every preset has a datasheet, and its numbers match the prepared set."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What a repository of archives is told agrees with the citation; archives go where they can."""
+"""The Zenodo metadata agree with the citation; archives go only where they can."""
 
 import errno
 import json
@@ -56,16 +56,16 @@ def entries():
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("there.tar.gz", "there.tar.gz is there already: remove it, or name another file"),
         ("archive.zip", r"archive.zip must end in .tar.gz: name it .*archive.tar.gz"),
     ],
 )
-def test_target_is_refused(tmp_path, monkeypatch, name, told):
+def test_target_is_refused(tmp_path, monkeypatch, name, message):
     monkeypatch.chdir(ROOT)
     (tmp_path / "there.tar.gz").touch()
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         archive.make_archive(tmp_path / name, load_config())
 
 
@@ -87,7 +87,7 @@ def test_full_disk_leaves_no_archive_and_is_told(tmp_path, entries, monkeypatch)
 
 @pytest.fixture
 def config(tmp_path, monkeypatch):
-    """A preset whose artefacts, figures and tables are all there."""
+    """A preset with all its artefacts, figures and tables."""
     work_in(tmp_path, monkeypatch)
     config = narrowed_config()
     for name in provenance.stale(config):
@@ -103,7 +103,7 @@ MAKE_ALL = "make them with `snakemake --cores 2 all`"
 
 def test_archive_holds_artefacts_figures_and_tables_and_their_records(config):
     names = set(archive._results(config))
-    expected = [path for made in provenance.artefacts(config) for path in made.paths()]
+    expected = [path for artefact in provenance.artefacts(config) for path in artefact.paths()]
     expected += RESULTS.glob("*.csv")
     expected += RESULTS.glob("*.provenance.json")
     assert names == {str(path) for path in expected}
@@ -124,13 +124,15 @@ def test_table_of_another_configuration_is_refused(config):
 
 def test_missing_artefact_is_refused_with_the_command_that_makes_it(config):
     Path("results/tiny/metrics/imagenet_default/cgc/seed0/metrics.json").unlink()
-    told = rf"1 artefacts are stale or missing, first evaluate_model:.*: {MAKE_ALL}"
-    with pytest.raises(UserError, match=told):
+    message = rf"1 artefacts are stale or missing, first evaluate_model:.*: {MAKE_ALL}"
+    with pytest.raises(UserError, match=message):
         archive._results(config)
 
 
 def test_figure_with_other_bytes_is_refused(config):
     RESULTS.joinpath("fig1_gate_matrix.csv").write_text("edited")
-    told = "fig1_gate_matrix.csv is not the file that results/fig1_gate_matrix.prov.*: make it anew"
-    with pytest.raises(UserError, match=told):
+    message = (
+        "fig1_gate_matrix.csv is not the file that results/fig1_gate_matrix.prov.*: make it anew"
+    )
+    with pytest.raises(UserError, match=message):
         archive._results(config)

@@ -1,4 +1,4 @@
-"""Jobs side by side take different GPUs; the machine's list of them is made up."""
+"""Concurrent jobs take different GPUs; the machine's list of GPUs is made up."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ THREE = ["GPU-a", "GPU-b", "GPU-c"]
 
 @pytest.fixture
 def machine(monkeypatch, tmp_path):
-    """A machine with three GPUs and nothing at work."""
+    """An idle machine with three GPUs."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(devices, "gpu_names", lambda: THREE)
@@ -39,7 +39,7 @@ def machine(monkeypatch, tmp_path):
 
 @pytest.fixture
 def job(machine):
-    """Let one job after the other begin, each as a process of its own would; return its GPUs."""
+    """Start jobs one after another, each as a separate process would; return its GPUs."""
     begun = []
 
     def begin(count=1, **execution):

@@ -1,4 +1,4 @@
-"""What `cgc doctor` and `cgc plan` find: what is missing, what that blocks, what is left to do."""
+"""Findings of `cgc doctor` and `cgc plan`: missing parts, what they block, remaining work."""
 
 import json
 import os
@@ -40,7 +40,7 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def torch_is(tmp_path, monkeypatch):
-    """Puts another torch before the installed one, for processes that are begun from now on."""
+    """Puts another torch ahead of the installed one, for processes started from now on."""
 
     def put(content: str) -> None:
         (tmp_path / "fake").mkdir()
@@ -51,7 +51,7 @@ def torch_is(tmp_path, monkeypatch):
     return put
 
 
-# The source: found where the preparing step finds it, and only there.
+# The source: found exactly where the preparing step finds it.
 
 LAYOUTS = [
     ("cifar10", [], "has no CIFAR-10"),
@@ -81,8 +81,8 @@ DATASETS = {
 
 
 def dataset_of(kind):
-    given = {"kind": kind, "source": "source"} | DATASETS[kind]
-    return load_config(overrides={"datasets": {"chosen": given}}).datasets["chosen"]
+    options = {"kind": kind, "source": "source"} | DATASETS[kind]
+    return load_config(overrides={"datasets": {"chosen": options}}).datasets["chosen"]
 
 
 @pytest.mark.parametrize(("kind", "files", "refusal"), LAYOUTS)
@@ -94,8 +94,8 @@ def test_source_is_found_where_the_preparing_step_finds_it(folder, kind, files, 
     dataset = dataset_of(kind)
     with pytest.raises(UserError) as error:
         prepare(dataset.model_dump(), folder, folder / "out", max_images=None)
-    refusals = [told for _, _, told in LAYOUTS if told and told in str(error.value)]
-    assert refusals == [told for _, _, told in LAYOUTS if told and told == refusal]
+    refusals = [message for _, _, message in LAYOUTS if message and message in str(error.value)]
+    assert refusals == [message for _, _, message in LAYOUTS if message and message == refusal]
     assert bool(lookup.look_for(dataset, folder).remedy) == bool(refusals)
 
 
@@ -121,11 +121,11 @@ def look(*files, **overrides):
 
 
 def test_missing_data_blocks_the_settings_tables_and_figures_that_need_it(folder):
-    found = look(PAPER)
+    findings = look(PAPER)
     imagenet, cifar10, something = (
-        set(found[n].blocks) for n in ("imagenet", "cifar10", "something")
+        set(findings[n].blocks) for n in ("imagenet", "cifar10", "something")
     )
-    assert found["imagenet"].text == "missing at data/raw/imagenet"
+    assert findings["imagenet"].text == "missing at data/raw/imagenet"
     assert {"imagenet_default (2 runs)", "p3d_a_video (2 runs)"} <= imagenet
     assert {"fig1_gate_matrix", "table_imagenet", "table_video"} <= imagenet
     assert {"cifar10_ablation (24 runs)", "table_cifar10_ablation", "report"} <= cifar10
@@ -136,9 +136,9 @@ def test_missing_data_blocks_the_settings_tables_and_figures_that_need_it(folder
 
 def test_data_that_is_prepared_needs_no_source(folder):
     make(load_config([PAPER]), "prepare_data", "cifar10")
-    found = look(PAPER)
-    assert found["cifar10"].text == "prepared in data/prepared/paper/cifar10"
-    assert (found["cifar10"].state, found["imagenet"].state) == ("fine", "blocks")
+    findings = look(PAPER)
+    assert findings["cifar10"].text == "prepared in data/prepared/paper/cifar10"
+    assert (findings["cifar10"].state, findings["imagenet"].state) == ("fine", "blocks")
 
 
 def test_data_whose_results_are_all_there_may_be_missing(folder):
@@ -152,8 +152,8 @@ def test_data_whose_results_are_all_there_may_be_missing(folder):
     for stage in (*CHAIN, "measure_all_gates", "measure_controls"):
         make(config, stage, config.gates.run)
     (prepared.folder / "train.arrow").unlink()
-    found = look(preset, **only)["cifar10"]
-    assert (found.state, found.remedy) == ("note", "not needed: all of it is there")
+    finding = look(preset, **only)["cifar10"]
+    assert (finding.state, finding.remedy) == ("note", "not needed: all of it is there")
 
 
 def test_folder_that_may_not_be_read_is_a_finding(folder, monkeypatch):
@@ -163,8 +163,8 @@ def test_folder_that_may_not_be_read_is_a_finding(folder, monkeypatch):
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(lookup.os, "listdir", refuse)
-    found = look(PAPER)["cifar10"]
-    assert (found.text, found.remedy) == (
+    finding = look(PAPER)["cifar10"]
+    assert (finding.text, finding.remedy) == (
         "Permission denied at data/raw/cifar10",
         "make it readable",
     )
@@ -188,22 +188,22 @@ def test_gpu_is_named_with_its_memory(torch_is):
 )
 def test_pytorch_that_does_not_import_blocks_with_the_reason(torch_is, content, problem):
     torch_is(content)
-    (found,) = doctor.torch(Execution(), ask_torch({}))
-    assert (found.state, found.text) == ("blocks", f"does not work: {problem}")
+    (finding,) = doctor.torch(Execution(), ask_torch({}))
+    assert (finding.state, finding.text) == ("blocks", f"does not work: {problem}")
 
 
 @pytest.mark.parametrize(
     ("accelerator", "state"), [("cpu", "fine"), ("auto", "note"), ("gpu", "blocks")]
 )
 def test_missing_gpu_blocks_only_what_asks_for_one(accelerator, state):
-    _, found = doctor.torch(Execution(accelerator=accelerator), Probe(""))
-    assert found.state == state
+    _, finding = doctor.torch(Execution(accelerator=accelerator), Probe(""))
+    assert finding.state == state
 
 
 def test_fewer_gpus_than_a_run_takes_are_noted():
-    _, found = doctor.torch(Execution(devices=8), Probe("", "9.9", [("Model X", 10**9)]))
-    assert found.state == "note"
-    assert "devices: 1" in found.remedy
+    _, finding = doctor.torch(Execution(devices=8), Probe("", "9.9", [("Model X", 10**9)]))
+    assert finding.state == "note"
+    assert "devices: 1" in finding.remedy
 
 
 def test_parameters_of_a_network_are_counted_without_making_it():
@@ -225,14 +225,14 @@ def test_compiling_needs_the_compiler_of_the_device(monkeypatch, tmp_path, gpus,
     for variable in ("CC", "CXX"):
         monkeypatch.delenv(variable, raising=False)
     assert list(doctor.compiler(Execution(), Probe("", "9.9", gpus))) == []
-    (found,) = doctor.compiler(Execution(compile=True), Probe("", "9.9", gpus))
-    assert (found.state, found.blocks) == ("blocks", ("trainings",))
-    assert found.text == f"none of {name} found, for execution.compile"
+    (finding,) = doctor.compiler(Execution(compile=True), Probe("", "9.9", gpus))
+    assert (finding.state, finding.blocks) == ("blocks", ("trainings",))
+    assert finding.text == f"none of {name} found, for execution.compile"
     compiler = tmp_path / name.split(",")[0]
     compiler.write_text("")
     compiler.chmod(0o755)
-    (found,) = doctor.compiler(Execution(compile=True), Probe("", "9.9", gpus))
-    assert (found.state, found.text) == ("fine", str(compiler))
+    (finding,) = doctor.compiler(Execution(compile=True), Probe("", "9.9", gpus))
+    assert (finding.state, finding.text) == ("fine", str(compiler))
 
 
 # Disk, git, Snakemake's profile.
@@ -241,16 +241,17 @@ def test_compiling_needs_the_compiler_of_the_device(monkeypatch, tmp_path, gpus,
 def test_disk_without_room_for_the_checkpoints_blocks(folder):
     work = Work(load_config())
     large = dict.fromkeys(work.networks(), 10**15)
-    (found,) = doctor.disk(work, Probe("", num_parameters=large))
-    assert found.state == "blocks"
-    assert f"{4 * 10**6 * len(load_config().runs()):.1f} GB needed" in found.text
+    (finding,) = doctor.disk(work, Probe("", num_parameters=large))
+    assert finding.state == "blocks"
+    assert f"{4 * 10**6 * len(load_config().runs()):.1f} GB needed" in finding.text
 
 
 def test_folder_that_may_not_be_written_to_blocks(folder, monkeypatch):
     monkeypatch.setattr(doctor.os, "access", lambda path, mode: path.name != "results")
     (folder / "results").mkdir()
-    found, _ = doctor.disk(Work(load_config()), Probe("none"))
-    assert (found.name, found.text, found.state) == ("results", "may not be written to", "blocks")
+    finding, _ = doctor.disk(Work(load_config()), Probe("none"))
+    assert (finding.name, finding.state) == ("results", "blocks")
+    assert finding.text == "may not be written to"
 
 
 def test_checkout_of_another_user_is_named_with_what_git_wants(folder, monkeypatch):
@@ -258,16 +259,17 @@ def test_checkout_of_another_user_is_named_with_what_git_wants(folder, monkeypat
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # git's own tests use it
     monkeypatch.setenv("HOME", str(folder))
     monkeypatch.setattr(doctor, "git_commit", lambda: None)  # asks about the installed package
-    (found,) = doctor.git()
-    assert (found.state, "belongs to another user" in found.text) == ("note", True)
-    assert found.remedy == f'git config --global --add safe.directory "{folder}"'
+    (finding,) = doctor.git()
+    assert (finding.state, "belongs to another user" in finding.text) == ("note", True)
+    assert finding.remedy == f'git config --global --add safe.directory "{folder}"'
 
 
 def test_profile_that_is_no_folder_is_noted(folder):
     (folder / "Snakefile").touch()
     (folder / "profiles").write_text("workflow/profiles")  # what git writes without links
-    (found,) = doctor.profile()
-    assert (found.state, "--profile workflow/profiles/default" in found.remedy) == ("note", True)
+    (finding,) = doctor.profile()
+    assert finding.state == "note"
+    assert "--profile workflow/profiles/default" in finding.remedy
     (folder / "profiles").unlink()
     (folder / "profiles/default").mkdir(parents=True)
     assert list(doctor.profile()) == []
@@ -324,7 +326,7 @@ def test_no_color_is_respected_on_a_terminal(folder, no_torch, monkeypatch):
     assert "\x1b[1;31m" not in run("doctor", "--configfile", str(PAPER)).stdout
 
 
-# What is left to do.
+# Remaining work.
 
 
 def test_plan_adds_up_the_hours_of_the_trainings_behind_a_target(folder):

@@ -1,5 +1,5 @@
-"""What this package needs is stated three times alike: the ranges and the pins in pyproject.toml,
-and environment.yml for conda users. And nothing of the user's machine leaks into results."""
+"""This package's requirements agree in three places: the ranges and the pins in pyproject.toml, and
+environment.yml for conda users. And nothing of the user's machine leaks into results."""
 
 import ast
 import runpy
@@ -18,7 +18,7 @@ PYPROJECT = (ROOT / "pyproject.toml").read_text()
 PROJECT = tomllib.loads(PYPROJECT)["project"]
 ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text())
 
-# Packages that conda names differently, and the packages of their own that conda has for extras.
+# Packages that conda names differently, and extras that are separate conda packages.
 CONDA_NAMES = {
     "matplotlib": "matplotlib-base",
     "snakemake": "snakemake-minimal",
@@ -48,13 +48,13 @@ def pins() -> list[Requirement]:
 
 def pinned_versions(name: str) -> list[str]:
     """The versions pinned for one package, one for each environment marker."""
-    wanted = canonicalize_name(name)
-    specifiers = [pin.specifier for pin in pins() if canonicalize_name(pin.name) == wanted]
+    canonical = canonicalize_name(name)
+    specifiers = [pin.specifier for pin in pins() if canonicalize_name(pin.name) == canonical]
     return [specifier.version for versions in specifiers for specifier in versions]
 
 
 def conda_bounds(requirement: Requirement) -> dict[str, str]:
-    """What conda calls a requirement: name -> range."""
+    """The conda packages of a requirement: name -> range."""
     extras = [CONDA_EXTRAS[f"{requirement.name}[{extra}]"] for extra in requirement.extras]
     name = CONDA_NAMES.get(requirement.name, requirement.name)
     return dict.fromkeys(extras, "") | {name: str(requirement.specifier)}
@@ -69,8 +69,8 @@ def environment_bounds() -> dict[str, str]:
 @pytest.mark.parametrize("requirement", requirements(), ids=lambda requirement: requirement.name)
 def test_environment_has_the_range_of(requirement: Requirement) -> None:
     expected = conda_bounds(requirement)
-    found = environment_bounds()
-    assert {name: found.get(name) for name in expected} == expected
+    bounds = environment_bounds()
+    assert {name: bounds.get(name) for name in expected} == expected
 
 
 def test_environment_has_the_python_range_of_the_project() -> None:
@@ -96,7 +96,7 @@ def test_pin_lies_in_the_range_of(requirement: Requirement) -> None:
 
 def test_pins_are_single_exact_versions() -> None:
     operators = {str(pin): [part.operator for part in pin.specifier] for pin in pins()}
-    assert {pin for pin, found in operators.items() if found != ["=="]} == set()
+    assert {pin for pin, parts in operators.items() if parts != ["=="]} == set()
 
 
 def test_pins_of_one_package_are_told_apart_by_markers() -> None:
@@ -147,7 +147,7 @@ def test_text_is_read_and_written_as_utf8_in(path: Path) -> None:
         or (isinstance(call.func, ast.Name) and call.func.id == "open")
     ]
     encodings = {c.lineno: [k.value for k in c.keywords if k.arg == "encoding"] for c in texts}
-    assert [line for line, found in encodings.items() if not found] == []
+    assert [line for line, encoding in encodings.items() if not encoding] == []
 
 
 DRAW = """
@@ -184,7 +184,7 @@ def test_notebook_kernel_has_short_sockets_and_the_default_style(
     long.mkdir()
     (tmp_path / "matplotlibrc").write_text("font.size: 20")
     monkeypatch.setenv("TMPDIR", str(long))
-    monkeypatch.setattr("tempfile.tempdir", None)  # as in a process that begins with it
+    monkeypatch.setattr("tempfile.tempdir", None)  # as in a new process
     monkeypatch.setenv("MATPLOTLIBRC", str(tmp_path))
     cell = "import matplotlib\nprint(matplotlib.rcParams['font.size'])"
     (tmp_path / "notebook.py").write_text(f'# %% tags=["parameters"]\n\n# %%\n{cell}\n')

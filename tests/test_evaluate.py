@@ -1,4 +1,4 @@
-"""Scores against counts by hand, and the cost of networks whose cost is known."""
+"""Scores against counts by hand, and the cost of networks against known values."""
 
 from pathlib import Path
 
@@ -46,7 +46,7 @@ def test_network_for_other_classes_than_the_datas_is_refused():
 
 
 class FrameIndex(nn.Module):
-    """Takes a clip of F frames for one of class F - 1."""
+    """Classifies a clip of F frames as class F - 1."""
 
     def forward(self, x_B3THW):
         return torch.eye(8)[x_B3THW.shape[2] - 1].repeat(len(x_B3THW), 1)

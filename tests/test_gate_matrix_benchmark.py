@@ -15,7 +15,7 @@ SCRIPT = Path(__file__).parents[1] / "benchmarks" / "gate_matrix.py"
 def result(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     path = tmp_path_factory.mktemp("gate_matrix") / "result.json"
     sizes = {"classes": 6, "images": 5, "channels": 16, "channels-checked": 16}
-    sizes["threads"] = 1  # it stays so for the tests that come after
+    sizes["threads"] = 1  # this stays in force for later tests
     size = [word for name, number in sizes.items() for word in (f"--{name}", str(number))]
     runpy.run_path(str(SCRIPT))["main"]([*size, "--json", str(path)])
     return json.loads(path.read_text())

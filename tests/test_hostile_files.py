@@ -1,4 +1,4 @@
-"""Files from strangers: a line that refuses them, or their use; in bounded time and memory."""
+"""Untrusted files: refused in one line, or used; in bounded time and memory."""
 
 import os
 import pickle
@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 from cgc.errors import UserError
 from helpers.hostile_files import CASES, KINDS, Case, Kind
 
-SECONDS = 10  # of computing
-BYTES = 2 * 2**30  # more than the process has before
-HANGS_AFTER = 120  # seconds of a clock: nothing takes so long that does not wait for ever
-LONGEST_LINE = 3000  # of characters: it may list all runs of a preset
+SECONDS = 10  # of CPU time
+BYTES = 2 * 2**30  # on top of what the process already uses
+HANGS_AFTER = 120  # seconds of wall-clock time: anything slower hangs
+LONGEST_LINE = 3000  # characters: it may list all runs of a preset
 
 
 class Outcome(NamedTuple):
-    """What reading a file came to.
+    """The outcome of reading a file.
 
     Attributes:
         problem: the line that refuses it; None if it was used.
@@ -35,14 +35,14 @@ class Outcome(NamedTuple):
 
 
 def outcome(read: Callable[[Path], object], folder: Path) -> Outcome:
-    """Read in a process with limits; whatever happens to it, the tests go on."""
+    """Read in a process with limits; the tests survive whatever happens to it."""
     receive, send = os.pipe()
     if child := os.fork():
         os.close(send)
         with os.fdopen(receive, "rb") as pipe:
-            told = pipe.read()
+            pickled = pipe.read()
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        return pickle.loads(told) if told else Outcome(crash=f"ended by {status}")
+        return pickle.loads(pickled) if pickled else Outcome(crash=f"ended by {status}")
     os.close(receive)
     present = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     used = resource.getrusage(resource.RUSAGE_SELF)
@@ -67,7 +67,7 @@ every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 
 @pytest.fixture(autouse=True)
 def _nothing_hangs() -> Iterator[None]:
-    """End a test that waits for ever; SIGALRM is not caught."""
+    """End a test that hangs; SIGALRM is not caught."""
     signal.alarm(HANGS_AFTER)
     yield
     signal.alarm(0)
@@ -115,7 +115,7 @@ def test_time_and_memory_of_a_hostile_file_are_bounded(case: Case, tmp_path: Pat
 
 @st.composite
 def damages(draw: st.DrawFn) -> Callable[[bytes], bytes]:
-    """Some bytes replaced, left out or put in, and perhaps the end cut off."""
+    """Some bytes replaced, deleted or inserted, and perhaps the end cut off."""
     edits = draw(
         st.lists(
             st.tuples(st.floats(0, 1), st.integers(0, 8), st.binary(max_size=8)),

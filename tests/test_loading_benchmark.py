@@ -1,4 +1,4 @@
-"""The benchmark of what training is fed runs, in small, and says what it measured."""
+"""The loading benchmark runs at a small size and prints its measurements."""
 
 import re
 import runpy
@@ -13,7 +13,7 @@ SCRIPT = Path(__file__).parents[1] / "benchmarks" / "loading.py"
 def test_loading_benchmark_prints_a_speed_of_each_way(capsys):
     main = runpy.run_path(str(SCRIPT))["main"]
     main(["--photographs", "128", "--small", "256"])
-    told = capsys.readouterr().out
-    speeds = dict(re.findall(r"(.+?)  +([\d,]+) images/s", told))
+    output = capsys.readouterr().out
+    speeds = dict(re.findall(r"(.+?)  +([\d,]+) images/s", output))
     assert list(speeds) == ["photographs, loaded", "32 px, loaded", "32 px, in memory"]
     assert all(float(speed.replace(",", "")) > 0 for speed in speeds.values())

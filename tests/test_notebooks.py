@@ -1,4 +1,4 @@
-"""The notebooks: as files that open in Jupyter, run by this interpreter, and as pages."""
+"""The notebooks: as files for Jupyter, run by this interpreter, and as pages."""
 
 import os
 import re
@@ -37,7 +37,7 @@ publication = None
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The present folder: a checkout without results."""
+    """The current folder: a checkout without results."""
     for name in ("config", "notebooks"):
         (tmp_path / name).symlink_to(ROOT / name)
     monkeypatch.chdir(tmp_path)
@@ -56,7 +56,7 @@ def outputs_of(notebook: Any) -> list[Any]:
 
 
 class Page(HTMLParser):
-    """What a page holds and asks for."""
+    """A page's contents and the resources it requests."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -66,12 +66,12 @@ class Page(HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
+        attributes = dict(attrs)
         self.tags.add(tag)
-        places = [given.get(name) for name in ("src", "href", "srcset", "data")]
+        places = [attributes.get(name) for name in ("src", "href", "srcset", "data")]
         self.fetched += [p for p in places if p and not p.startswith(("data:", "#"))]
         if tag == "img":
-            self.images.append(given)
+            self.images.append(attributes)
 
 
 # As files
@@ -103,22 +103,22 @@ def test_notebook_publishes_its_own_figure_once(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_notebook_without_results_says_so_in_sentences(name: str, checkout: Path) -> None:
     code = compile((checkout / f"notebooks/{name}.py").read_text(), name, "exec")
-    told: list[Any] = []
+    published: list[Any] = []
 
     class Listening(Notebook):
         def publish(self, *arguments: Any) -> Any:
-            told.append(super().publish(*arguments))
+            published.append(super().publish(*arguments))
 
     module = {"__name__": "notebook"}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("cgc.report.notebook.Notebook", Listening)
         exec(code, module)
-    if name in ("schedules", "p3d_a"):  # these have something to show without any run
-        assert isinstance(told[0], Image)
+    if name in ("schedules", "p3d_a"):  # these need no runs
+        assert isinstance(published[0], Image)
     else:
-        assert isinstance(told[0], Markdown)
+        assert isinstance(published[0], Markdown)
         command = f"make it with `snakemake --cores 2 results/fig_{name}.pdf`.**"
-        assert told[0].data.endswith(command)
+        assert published[0].data.endswith(command)
 
 
 def test_notebook_finds_the_root_from_its_own_folder(
@@ -155,9 +155,9 @@ def test_missing_table_is_told_in_a_sentence(checkout: Path) -> None:
     def missing(config: Config) -> Any:
         raise not_run("the table", "fig_gate_shares", config)
 
-    told = Notebook("gate_shares").table(missing)
-    assert isinstance(told, Markdown)
-    assert told.data.startswith("**The table of preset tiny: not run; make it with")
+    sentence = Notebook("gate_shares").table(missing)
+    assert isinstance(sentence, Markdown)
+    assert sentence.data.startswith("**The table of preset tiny: not run; make it with")
 
 
 def test_sentence_is_shown_as_it_is(checkout: Path) -> None:
@@ -191,15 +191,15 @@ def test_kernel_is_this_interpreter_whatever_is_registered(
 
 def test_failing_cell_is_one_line(checkout: Path) -> None:
     path = small_notebook(checkout, "raise ValueError('wrong\\nvalue')")
-    told = r"small.py failed: ValueError: wrong value; open it in Jupyter to see in which cell$"
-    with pytest.raises(UserError, match=told):
+    message = r"small.py failed: ValueError: wrong value; open it in Jupyter to see in which cell$"
+    with pytest.raises(UserError, match=message):
         run_notebook(path)
 
 
 def test_kernel_that_dies_is_one_line(checkout: Path) -> None:
     path = small_notebook(checkout, "import os; os._exit(1)")
-    told = r"small.py failed: Kernel died; open it in Jupyter and run it$"
-    with pytest.raises(UserError, match=told):
+    message = r"small.py failed: Kernel died; open it in Jupyter and run it$"
+    with pytest.raises(UserError, match=message):
         run_notebook(path)
 
 
@@ -208,8 +208,10 @@ def test_cell_that_does_not_end_is_one_line(
 ) -> None:
     monkeypatch.setattr("cgc.report.render_notebook.CELL_SECONDS", 1)
     path = small_notebook(checkout, "import time; time.sleep(60)")
-    told = r"small.py failed: A cell timed out .* after 1 seconds; open it in Jupyter and run it$"
-    with pytest.raises(UserError, match=told):
+    message = (
+        r"small.py failed: A cell timed out .* after 1 seconds; open it in Jupyter and run it$"
+    )
+    with pytest.raises(UserError, match=message):
         run_notebook(path)
 
 
@@ -236,14 +238,14 @@ def test_notebook_is_rendered_with_its_figure_and_record(checkout: Path) -> None
     assert not re.search(r"url\(|@import", text)
     assert (results / "fig_schedules.pdf").read_bytes().startswith(b"%PDF")
     record = read_json(results / "fig_schedules.provenance.json", made_by="the test")
-    made = ("fig_schedules.pdf", "fig_schedules.png", "notebooks/schedules.html")
-    assert list(record["files"]) == [f"results/{name}" for name in made]
+    outputs = ("fig_schedules.pdf", "fig_schedules.png", "notebooks/schedules.html")
+    assert list(record["files"]) == [f"results/{name}" for name in outputs]
 
 
 @pytest.mark.slow
 def test_missing_result_stops_the_workflow_with_its_sentence(checkout: Path) -> None:
-    told = r"gate_shares.py failed: the shares of all gated layers of .*: not run; make it with"
-    with pytest.raises(UserError, match=told):
+    message = r"gate_shares.py failed: the shares of all gated layers of .*: not run; make it with"
+    with pytest.raises(UserError, match=message):
         render_notebook(write_publication(load_config()), "gate_shares")
     assert not (checkout / "results/notebooks").exists()
 

@@ -1,4 +1,4 @@
-"""Every READING and DEVIATION of the code stands in docs/readings.md, with a switch that exists."""
+"""Every READING and DEVIATION of the code is in docs/readings.md, with a switch that exists."""
 
 import inspect
 import re
@@ -28,7 +28,7 @@ ARGUMENT = re.compile(r"`([\w.]+)\.(\w+)\((\w+)=[^`]*\)`")
 
 
 class Tag(NamedTuple):
-    """A choice by its name, its sort, and the file that makes it."""
+    """A choice: its name, its sort, and the file that makes it."""
 
     name: str
     is_deviation: bool
@@ -55,9 +55,9 @@ def tags_of_document() -> list[Tag]:
 
 
 def switches(kind: str) -> list[Any]:
-    """What the rows with this kind of switch say after it, by the rows' names."""
+    """The text after the switch in rows with this kind of switch, by row name."""
     rows = [(row["name"], SWITCH.fullmatch(row["switch"])) for row in documented_rows()]
-    return [pytest.param(found[2], id=name) for name, found in rows if found and found[1] == kind]
+    return [pytest.param(match[2], id=name) for name, match in rows if match and match[1] == kind]
 
 
 def paper_preset(overrides: dict[str, Any]) -> Config:
@@ -134,10 +134,10 @@ def test_quotes_are_the_supplement_s_words() -> None:
 @pytest.mark.parametrize("switch", switches("config"))
 def test_config_switch_is_valid_and_changes_each_key_of_the_paper_preset(switch: str) -> None:
     keys = CONFIG_KEY.findall(switch)
-    given, usual = paper_preset(nested(keys)).model_dump(), paper_preset({}).model_dump()
+    changed, usual = paper_preset(nested(keys)).model_dump(), paper_preset({}).model_dump()
     assert keys
     for key, _ in keys:
-        assert value_at(given, key) != value_at(usual, key), key
+        assert value_at(changed, key) != value_at(usual, key), key
 
 
 def value_at(content: Any, key: str) -> Any:

@@ -1,5 +1,5 @@
-"""README and docs: what they tell to type is understood, what they name is there, and the numbers
-that they promise are those of the runs. tests/workflow/test_readme_commands.py plans the commands.
+"""README and docs: their commands parse, the things they name exist, and the numbers they promise
+are those of the runs. tests/workflow/test_readme_commands.py plans the commands.
 """
 
 import json
@@ -51,7 +51,7 @@ def _in_the_repository(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
 
 
-# What is typed
+# Commands
 
 
 def test_every_command_is_of_a_program_that_is_checked() -> None:
@@ -68,8 +68,8 @@ def test_block_of_text_holds_no_command_that_would_go_unchecked(block: Block) ->
 
 @pytest.mark.parametrize("block", named(blocks("bash")))
 def test_block_of_commands_is_valid_bash(block: Block) -> None:
-    told = subprocess.run(["bash", "-n"], input=block.text, capture_output=True, text=True)
-    assert told.stderr == ""
+    done = subprocess.run(["bash", "-n"], input=block.text, capture_output=True, text=True)
+    assert done.stderr == ""
 
 
 @pytest.mark.parametrize("command", commands_of("cgc"))
@@ -77,7 +77,7 @@ def test_cgc_command_takes_these_arguments(command: Command) -> None:
     group = typer.main.get_command(cli.app)
     assert isinstance(group, TyperGroup)
     name, *arguments = command.words[1:]
-    if name.startswith("-"):  # of `cgc` itself; parsing it would do it
+    if name.startswith("-"):  # an option of `cgc` itself; parsing would run it
         context = group.make_context("cgc", [], resilient_parsing=True)
         assert name in [option for each in group.get_params(context) for option in each.opts]
     else:
@@ -100,8 +100,8 @@ def test_snakemake_command_takes_these_options(command: Command) -> None:
 
 @pytest.mark.parametrize("command", commands_of("git"))
 def test_git_command_exists(command: Command) -> None:
-    told = subprocess.run(["git", "--list-cmds=main"], capture_output=True, text=True, check=True)
-    assert command.words[1] in told.stdout.split()
+    done = subprocess.run(["git", "--list-cmds=main"], capture_output=True, text=True, check=True)
+    assert command.words[1] in done.stdout.split()
 
 
 @pytest.mark.parametrize("name", ["figure", "tests"])
@@ -113,8 +113,8 @@ def test_marked_command_is_run_word_for_word_by_ci(name: str) -> None:
 
 def config_options() -> list[Any]:
     """Inline code such as `--config data_root=FOLDER`, which is added to a command."""
-    found = {c for page in PAGES for c in inline_codes(page) if c.startswith("--config ")}
-    return named(sorted(found))
+    options = {c for page in PAGES for c in inline_codes(page) if c.startswith("--config ")}
+    return named(sorted(options))
 
 
 @pytest.mark.parametrize("option", config_options())
@@ -135,7 +135,7 @@ def test_python_block_runs(block: Block) -> None:
     exec(compile(block.text, str(block.page), "exec"), {"__name__": "__main__"})
 
 
-# What is named
+# Names
 
 
 @pytest.mark.parametrize("name", PAGE_NAMES)
@@ -158,13 +158,15 @@ def test_external_link_is_well_formed(name: str) -> None:
 PATH = re.compile(
     r"(?:[\w.-]+/)+(?:[\w.-]+\.\w+)?|\w[\w.-]*\.(?:cff|json|lock|md|py|smk|toml|ya?ml)"
 )
-# What the workflow makes or users put there; and runs, whose numbers are tested below.
+# Results and users' files; and runs, whose numbers are tested below.
 MADE = ("results/", "data/", "logs/", "work/", "metrics/", "gates/", ".dvc/")
 
 
 def named_files(page: Path) -> list[str]:
     """Files and folders that a page names and that a checkout must have."""
-    artefacts = {path.name for made in provenance.artefacts(load_config()) for path in made.paths()}
+    artefacts = {
+        path.name for artefact in provenance.artefacts(load_config()) for path in artefact.paths()
+    }
     shown = {block.text.splitlines()[0].removeprefix("# ") for block in blocks("yaml")}
     return [
         code
@@ -200,14 +202,14 @@ def test_page_on_reproduction_says_where_the_data_of_a_preset_goes(preset: Path)
     assert [source for source in sources if f"data/raw/{source}" not in text] == []
 
 
-# What is promised
+# Promised numbers
 
 
 write_expected = runpy.run_path(str(ROOT / "tools/write_expected.py"))
 
 
 def mean_scores(setting: str, preset: str = "tiny") -> dict[str, str]:
-    """The mean top-1 accuracy of every variant of a setting, as the README states it."""
+    """The mean top-1 accuracy of every variant of a setting, as in the README."""
     metrics = ROOT / f"results/reference/{preset}/metrics/{setting}"
     scores = {
         folder.name: [
@@ -249,7 +251,7 @@ def test_numbers_of_the_readme_are_those_of_the_committed_runs() -> None:
 
 
 def gates_of_reference(preset: str, file: str) -> Any:
-    """The gate analysis of a preset's analysed run, as it is committed."""
+    """The committed gate analysis of a preset's analysed run."""
     config = load_config() if preset == "tiny" else load_config([f"config/presets/{preset}.yaml"])
     path = ROOT / f"results/reference/{preset}/gates/{config.gates.run}/{file}"
     return json.loads(path.read_text())

@@ -1,4 +1,4 @@
-"""What is committed can be handed to a stranger: nothing of one machine, nothing unfinished, and
+"""The committed files are fit for publication: nothing machine-specific, nothing unfinished, and
 one version, one licence and one citation throughout."""
 
 import re
@@ -27,7 +27,7 @@ UNFINISHED = re.compile(r"\b(?:TO[D]O|FIX[M]E|XX[X])\b")
 
 @pytest.fixture(scope="module")
 def tracked_files() -> list[Path]:
-    """The files that git tracks and that are still there."""
+    """The files that git tracks and that still exist."""
     if not (ROOT / ".git").exists():
         pytest.skip("not a git checkout: cannot tell which files are tracked")
     command = ["git", "ls-files", "-z"]

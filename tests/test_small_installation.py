@@ -18,7 +18,7 @@ from helpers.documents import ROOT, blocks
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
-# What a small installation can do: the networks, gated; training steps; weights in files.
+# A small installation covers gated networks, training steps and weights in files.
 NETWORKS = """
 import torch
 from pathlib import Path
@@ -47,19 +47,19 @@ def example_of_the_readme() -> str:
 
 
 def with_dependencies(names: Iterable[str]) -> set[str]:
-    """Return packages and all that they need on this machine."""
-    found: set[str] = set()
+    """Return packages and all their dependencies on this machine."""
+    packages: set[str] = set()
     waiting = [canonicalize_name(name) for name in names]
     while waiting:
-        if (name := waiting.pop()) not in found:
-            found.add(name)
+        if (name := waiting.pop()) not in packages:
+            packages.add(name)
             needed = [Requirement(line) for line in requires(name) or []]
             waiting += [
                 canonicalize_name(each.name)
                 for each in needed
                 if each.marker is None or each.marker.evaluate({"extra": ""})
             ]
-    return found
+    return packages
 
 
 SMALL = with_dependencies(Requirement(line).name for line in PROJECT["dependencies"])
@@ -75,7 +75,7 @@ EXTRAS = (
 
 
 def run_in_a_small_installation(code: str, folder: Path) -> "subprocess.CompletedProcess[str]":
-    """Run code that can import no package which a small installation lacks."""
+    """Run code that cannot import packages that a small installation lacks."""
     lacking = {
         module
         for module, packages in packages_distributions().items()
@@ -125,7 +125,7 @@ UV = os.environ.get("UV") or shutil.which("uv", path=f"{os.environ['PATH']}:{ROO
 
 
 def uv(*arguments: str | Path) -> str:
-    """Run uv in the checkout, whose pins it takes; skip the test where it reaches no index."""
+    """Run uv in the checkout, to use its pins; skip the test if no index is reachable."""
     if UV is None:
         pytest.skip("uv is not installed")
     done = subprocess.run([UV, *arguments], cwd=ROOT, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""A step that is started by hand computes as the workflow's does."""
+"""A step started by hand computes the same as in the workflow."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,9 +11,9 @@ from cgc.config import Execution
 
 
 def test_threads_of_the_spec_are_in_force(monkeypatch: pytest.MonkeyPatch) -> None:
-    found: list[int] = []
+    threads: list[int] = []
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    step = SimpleNamespace(run_a_stage=lambda job: found.append(torch.get_num_threads()))
+    step = SimpleNamespace(run_a_stage=lambda job: threads.append(torch.get_num_threads()))
     monkeypatch.setattr(steps, "STAGES", {"a_stage": "a.module"})
     monkeypatch.setattr(steps, "import_module", lambda name: step)
     job = SimpleNamespace(execution=Execution(threads=3))
@@ -23,4 +23,4 @@ def test_threads_of_the_spec_are_in_force(monkeypatch: pytest.MonkeyPatch) -> No
         steps._run("a_stage", Path("a.json"))
     finally:
         torch.set_num_threads(before)
-    assert found == [3]
+    assert threads == [3]

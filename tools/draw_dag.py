@@ -1,12 +1,12 @@
 """Draw docs/dag.svg: the rules that lead from data to figures and tables, from left to right.
 
-Run it when a test says so, after a change of the rules:
+Run it after changing the rules, when a test asks for it:
 
     uv run tools/draw_dag.py
 
 Snakemake prints the graph of rules (`--rulegraph`); each rule goes one column right of all it
-needs. An arrow that others imply is left out, as prepare_data -> evaluate_model by way of
-train_model. An arrow across several columns has a place of its own in those between.
+needs. An arrow that others imply is left out, such as prepare_data -> evaluate_model by way
+of train_model. An arrow across several columns takes up a row in those between.
 """
 
 import re
@@ -22,13 +22,13 @@ PICTURE = ROOT / "docs/dag.svg"
 RULEGRAPH = ("snakemake", "all", "--rulegraph", "dot", "--config", "force=['prepare_data']")
 
 COLUMN, ROW, WIDTH, HEIGHT, MARGIN = 176, 62, 144, 42, 20  # pixels
-SWEEPS = 8  # to the left and back, to put rules beside those they need
+SWEEPS = 8  # to the left and back, to put rules next to those they need
 
 Places = dict[str, tuple[float, float]]
 
 
 def read_graph(dot: str) -> nx.DiGraph:
-    """Return which rule is needed by which, from Snakemake's dot."""
+    """Return the graph of rules from Snakemake's dot output."""
     names = dict(re.findall(r'^\s*(\d+)\[label = "([^"\\]+)', dot, re.MULTILINE))
     arrows = re.findall(r"^\s*(\d+) -> (\d+)", dot, re.MULTILINE)
     graph = nx.DiGraph()
@@ -38,7 +38,7 @@ def read_graph(dot: str) -> nx.DiGraph:
 
 
 def with_ways(graph: nx.DiGraph) -> tuple[nx.DiGraph, list[list[str]]]:
-    """Return the graph with every column crossed made a node, and each arrow's way through it."""
+    """Return the graph with a node in every column that an arrow crosses, and each arrow's path."""
     column = {n: k for k, ns in enumerate(nx.topological_generations(graph)) for n in ns}
     ways = [
         [a, *(f"{a} {b} {k}" for k in range(column[a] + 1, column[b])), b] for a, b in graph.edges
@@ -88,7 +88,7 @@ def box(name: str, file: str, x: float, y: float, is_own_input: bool) -> str:
 
 
 def files_of_rules() -> dict[str, str]:
-    """Return the name of the file that each rule stands in."""
+    """Return the name of the file that defines each rule."""
     files = [ROOT / "Snakefile", *sorted((ROOT / "workflow/rules").glob("*.smk"))]
     found = [(re.findall(r"^rule (\w+):", f.read_text(), re.MULTILINE), f.name) for f in files]
     return {rule: name for rules, name in found for rule in rules}
@@ -126,7 +126,7 @@ orient="auto"><path d="M0,0 L8,4 L0,8 z" fill="#57606a"/></marker>
 
 
 def main() -> None:
-    """Write the picture of the workflow as it is now."""
+    """Write the picture of the current workflow."""
     done = subprocess.run(RULEGRAPH, cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"snakemake cannot tell its rules: {done.stderr.strip()}")

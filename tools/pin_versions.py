@@ -1,12 +1,12 @@
 """Pin every package, for every platform, to the newest version that pyproject.toml allows.
 
-Run it after a change of the dependencies, or to move on to newer releases:
+Run it after changing the dependencies, or to move to newer releases:
 
     uv run --no-project tools/pin_versions.py
 
 It writes `[tool.uv] constraint-dependencies` in pyproject.toml and nothing else; with these pins
 uv resolves to the same versions everywhere, without a lock file. `--no-project` lets it run even
-when the present pins contradict the dependencies; it needs nothing but Python.
+when the current pins contradict the dependencies; it needs nothing but Python.
 """
 
 import json
@@ -22,7 +22,7 @@ PIN_LIST = re.compile(r"(?<=^constraint-dependencies = \[\n)(?:    .*\n)*(?=\]$)
 
 
 def with_pins(pyproject: str, pins: Iterable[str]) -> str:
-    """Replace the list of pins in the text of a pyproject.toml and leave the rest as it is.
+    """Replace the list of pins in the text of a pyproject.toml and leave the rest alone.
 
     Raises:
         SystemExit: the text has no such list, or several.
@@ -38,7 +38,7 @@ def with_pins(pyproject: str, pins: Iterable[str]) -> str:
 
 
 def without_needless_markers(requirements: list[str]) -> list[str]:
-    """Keep the environment marker only where it tells several versions of one package apart."""
+    """Keep the environment marker only where it distinguishes several versions of one package."""
     versions = Counter(requirement.partition("==")[0] for requirement in requirements)
     return [
         requirement if versions[requirement.partition("==")[0]] > 1 else requirement.split(" ;")[0]
@@ -52,7 +52,7 @@ def newest_versions() -> list[str]:
     Raises:
         SystemExit: no set of versions satisfies pyproject.toml; uv has printed why.
     """
-    uv = os.environ.get("UV", "uv")  # `uv run` says in UV which uv it is
+    uv = os.environ.get("UV", "uv")  # `uv run` sets UV to its own path
     selection = ["--all-extras", "--all-groups", "--no-emit-project"]
     layout = ["--no-hashes", "--no-annotate", "--no-header"]
     command = [uv, "export", "--quiet", "--upgrade", *selection, *layout]
@@ -63,7 +63,7 @@ def newest_versions() -> list[str]:
 
 
 def main() -> None:
-    """Drop the present pins, resolve, and write the new ones; a failure puts the old ones back."""
+    """Drop the current pins, resolve, and write the new ones; on failure, restore the old ones."""
     text = PYPROJECT.read_text()
     PYPROJECT.write_text(with_pins(text, []))
     try:

@@ -1,6 +1,6 @@
 """Write config/README.md and config/schema.json from the schema of the configuration.
 
-Run it when a test says so, after a key or a description in src/cgc/config/ was changed:
+Run it after changing a key or a description in src/cgc/config/, when a test asks for it:
 
     uv run tools/write_config_docs.py
 """
@@ -29,7 +29,7 @@ from cgc.config import (
 from cgc.config.datasets import Cifar10, Digits, FrameLists, Images, MovingDigits, Videos
 
 FOLDER = Path(__file__).resolve().parents[1] / "config"
-# In the order of the page, each below the key that holds it.
+# In the order of the page, each with the key that holds it.
 SECTIONS: dict[type[BaseModel], str] = {
     Config: "The whole",
     Digits: "datasets: digits",
@@ -49,7 +49,7 @@ SECTIONS: dict[type[BaseModel], str] = {
     Gates: "gates",
     Execution: "execution",
 }
-LARGE = 10**9  # bounds from here on only keep absurd values out
+LARGE = 10**9  # bounds this large only keep absurd values out
 HEAD = """\
 # Configuration
 

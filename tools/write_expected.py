@@ -1,11 +1,11 @@
 """Write the numbers to expect, and how far they may vary, into docs/artifact_appendix.md.
 
-Run it when a test says so, after the tiny preset's reference was kept again:
+Run it after replacing the tiny preset's reference, when a test asks for it:
 
     uv run tools/write_expected.py
 
-Each row of the table names the files that its number comes from; the page says how the allowed
-variation follows. That of Fig. 1 was measured by hand and stays as it is.
+Each row of the table names the files that its number comes from; the page explains the
+allowed variation. That of Fig. 1 was measured by hand and is not changed.
 """
 
 import json
@@ -21,7 +21,7 @@ ROW = re.compile(r"^\| (.+) \| [\d.]+ \| ± ([\d.]+) \| `(\S+)` \|$", re.MULTILI
 
 
 def scores(pattern: str) -> list[float]:
-    """Return what the files of a pattern say, in %: top-1, or the share in the last gated layer."""
+    """Return the scores in a pattern's files, in %: top-1, or the share in the last gated layer."""
     contents = [json.loads(file.read_text()) for file in sorted(RUNS.glob(pattern))]
     if not contents:
         raise SystemExit(f"{RUNS.relative_to(ROOT)}/{pattern} is missing: run `cgc keep-reference`")
@@ -51,7 +51,7 @@ def allowed(pattern: str, before: str) -> str:
 
 
 def with_numbers(text: str) -> str:
-    """Return the page with the numbers of the runs that are there."""
+    """Return the page with the numbers of the existing runs."""
 
     def row(found: re.Match[str]) -> str:
         name, before, pattern = found.groups()

@@ -1,6 +1,6 @@
 """Write docs/results.md from the reference results.
 
-Run it after `cgc keep-reference`, or when a test says so:
+Run it after `cgc keep-reference`, or when a test asks for it:
 
     uv run tools/write_results.py
 """
@@ -16,7 +16,7 @@ PAGE = ROOT / "docs/results.md"
 
 
 def page() -> str:
-    """Return the page as the references of this checkout have it."""
+    """Return the page for the references of this checkout."""
     os.chdir(ROOT)
     return markdown_page(Evidence.read(), lambda path: f"../{path}")
 

@@ -1,8 +1,8 @@
-"""The archive that is deposited: code, configuration, reference results, and what lists them all.
+"""The archive for a deposit: code, configuration, reference results, and a list of all files.
 
 It holds what git tracks, the prepared data and checkpoints of the default preset, and its figures
-and tables: so whoever unpacks it makes any of these without training. The same checkout gives the
-same bytes. `uv.lock` is no part of it: it names download hosts, and pyproject.toml has all pins.
+and tables: so whoever unpacks it can remake any of these without training. The same checkout gives
+the same bytes. `uv.lock` is not included: it names download hosts, and pyproject.toml has all pins.
 """
 
 import gzip
@@ -30,7 +30,7 @@ from cgc.report.targets import targets
 NAME = f"cgc-artifact-{__version__}"
 SUFFIX = ".tar.gz"
 MAKE_ALL = "make them with `snakemake --cores 2 all`"
-EMBEDDED = ".dvc/embedded/"  # the remote in git, whose files the archive has unpacked
+EMBEDDED = ".dvc/embedded/"  # the remote in git, whose files are unpacked in the archive
 CODE = ("src", "config", "workflow", "Snakefile", "tools", "tests")
 
 
@@ -47,12 +47,12 @@ def make_archive(path: Path, config: Config, *, allow_dirty: bool = False) -> Ar
     """Write the archive of this checkout.
 
     Args:
-        path: of the archive, ending in .tar.gz; must not be there yet.
+        path: of the archive, ending in .tar.gz; must not exist yet.
         config: of the preset whose results go in.
-        allow_dirty: take changed files too, and record the commit as dirty.
+        allow_dirty: include changed files, and record the commit as dirty.
 
     Raises:
-        UserError: this is no git checkout or a changed one, a result is missing, stale, of another
+        UserError: this is not a git checkout or has changes, a result is missing, stale, of another
             preset or not what was recorded, or the archive cannot be written.
     """
     _check_target(path)
@@ -118,7 +118,7 @@ def _results(config: Config) -> list[str]:
 
 
 def _is_of(record: Path, config: Config) -> bool:
-    """Tell whether a figure or table was made, and from this very configuration."""
+    """Return whether a figure or table was made from exactly this configuration."""
     return record.exists() and read_record(record)["config"] == config_hash(config)
 
 
@@ -141,7 +141,7 @@ class _Entry(NamedTuple):
         return hashlib.sha256(self.content).hexdigest()
 
     def header(self, seconds: int) -> tarfile.TarInfo:
-        """Return what the archive says of it: nothing of this machine, of owners or of today."""
+        """Return its tar header, without machine, owner or current date."""
         info = tarfile.TarInfo(f"{NAME}/{self.name}")
         info.mtime, info.size = seconds, len(self.content)
         info.mode = 0o755 if self.is_program else 0o644
@@ -167,10 +167,10 @@ def _write(path: Path, entries: Iterable[_Entry], seconds: int) -> None:
 
 
 def default_path() -> Path:
-    """Return where the archive goes when nothing is said."""
+    """Return the default path of the archive."""
     return Path("dist") / f"{NAME}{SUFFIX}"
 
 
 def described(archive: Archive) -> dict[str, Any]:
-    """Return it for a script."""
+    """Return an archive as JSON-compatible values."""
     return archive._asdict() | {"path": str(archive.path)}

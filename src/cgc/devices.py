@@ -1,7 +1,7 @@
-"""Which GPUs a job computes on, so that jobs side by side take different ones.
+"""Which GPUs a job computes on, so that concurrent jobs take different ones.
 
-Snakemake counts GPUs and does not hand them out. Here a job takes places on GPUs: locks in a folder
-of this machine, each named by a GPU's own identity and held until the job ends, however it ends.
+Snakemake counts GPUs but does not assign them. Here a job takes places on GPUs: locks in a folder
+on this machine, each named after a GPU's UUID and held until the job ends, however it ends.
 """
 
 import os
@@ -19,14 +19,14 @@ from filelock import FileLock, Timeout
 from cgc.config import Execution
 from cgc.errors import UserError
 
-TAKEN = "CGC_GPUS"  # what the first process of a run took; the other processes of the run read it
+TAKEN = "CGC_GPUS"  # taken by the first process of a run, read by its other processes
 SECONDS_BETWEEN_TRIES = 2.0
 
 
 def use_threads(count: int) -> None:
-    """Compute with `count` threads in this process and in those that it starts.
+    """Compute with `count` threads in this process and its children.
 
-    The number of threads decides the order of sums, and so the last digits of results.
+    The number of threads affects the order of summation, and so the last digits of results.
     """
     os.environ["OMP_NUM_THREADS"] = str(count)
     torch.set_num_threads(count)
@@ -34,17 +34,17 @@ def use_threads(count: int) -> None:
 
 @contextmanager
 def take_devices(execution: Execution, count: int) -> Iterator[int | list[int]]:
-    """Take `count` devices until the end, waiting for other jobs to leave them if need be.
+    """Take `count` devices until the context exits, waiting for other jobs if necessary.
 
     Args:
         execution: whether to compute on GPUs, and how many runs may share one.
-        count: devices at a time.
+        count: number of devices.
 
     Yields:
-        `count` itself on the CPU, or the indices of as many GPUs: what Lightning calls `devices`.
+        `count` itself on the CPU, or the indices of that many GPUs: Lightning's `devices`.
 
     Raises:
-        UserError: the machine has fewer GPUs, or none and one was asked for.
+        UserError: the machine has fewer GPUs, or none and one was requested.
     """
     if execution.device() == "cpu":
         yield count
@@ -72,13 +72,13 @@ def take_device(execution: Execution) -> Iterator[torch.device]:
 
 
 def gpu_names() -> list[str]:
-    """Return what identifies each GPU on this machine, whatever index it has for this process."""
+    """Return what identifies each GPU on this machine, whatever its index in this process."""
     count = torch.cuda.device_count()
     return [str(torch.cuda.get_device_properties(index).uuid) for index in range(count)]
 
 
 def _wait_for_places(names: list[str], runs_per_gpu: int, count: int, held: ExitStack) -> list[int]:
-    """Take a place on each of `count` GPUs at once; `held` gives them back."""
+    """Take a place on each of `count` GPUs at once; `held` releases them."""
     folder = Path(tempfile.gettempdir()) / f"cgc-gpus-{os.getuid()}"
     folder.mkdir(exist_ok=True)
     has_told = False

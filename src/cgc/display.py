@@ -1,6 +1,6 @@
-"""What a person sees: tables on stdout; while a step takes long, a bar or lines on stderr.
+"""Output for people: tables on stdout; during long steps, a bar or lines on stderr.
 
-Nothing here takes part in a result: items pass unchanged.
+Nothing here affects a result: items pass unchanged.
 """
 
 import os
@@ -32,7 +32,7 @@ Item = TypeVar("Item")
 
 
 def terminal() -> Console:
-    """Return where tables for people go: stdout, at most 80 columns wide.
+    """Return the console for tables: stdout, at most 80 columns wide.
 
     Colours are left out in a pipe, on a dumb terminal, and where NO_COLOR is set.
     """
@@ -42,12 +42,12 @@ def terminal() -> Console:
 
 
 def progress_bar(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
-    """Pass items on and show how many there were.
+    """Pass items on and show how many are done.
 
     Args:
         items: such as batches.
         total: how many there will be.
-        what: is done with them, such as `evaluate ... (batches)`.
+        what: what is done with them, such as `evaluate ... (batches)`.
     """
     if sys.stderr.isatty():
         console = Console(stderr=True)
@@ -63,10 +63,10 @@ def progress_bar(items: Iterable[Item], total: int, what: str) -> Iterator[Item]
 
 @contextmanager
 def spinner(what: str) -> Iterator[None]:
-    """Show that something goes on whose length is not known, and for how long.
+    """Show that a task of unknown length is running, and for how long.
 
     Args:
-        what: is done.
+        what: the task.
     """
     if not sys.stderr.isatty():
         print(what, file=sys.stderr, flush=True)
@@ -85,7 +85,7 @@ class TrainingDisplay:
         name: of the run.
         epochs: length of the training.
         steps_per_epoch: optimiser steps in an epoch.
-        start_epoch: epochs that were done before.
+        start_epoch: epochs already done.
         quiet: show nothing (processes other than the first).
     """
 
@@ -150,7 +150,7 @@ class TrainingDisplay:
             )
 
     def epoch(self, row: dict[str, Any], seconds_left: float) -> None:
-        """Show one epoch, as it stands in the history."""
+        """Show the row of one epoch in the history."""
         if self.quiet:
             return
         line = (

@@ -36,7 +36,7 @@ def run_evaluate_model(job: Job) -> None:
 
 
 def check_classes(path: Path, architecture: Architecture, num_classes: int) -> None:
-    """Check that a network tells as many classes apart as the data has.
+    """Check that a network has as many classes as the data.
 
     Raises:
         UserError: it does not.
@@ -55,7 +55,7 @@ def evaluate_model(
     """Return the scores of `model` over all images of `batches`.
 
     Args:
-        model: from images (B, 3, H, W) or clips (B, 3, T, H, W) to class scores.
+        model: maps images (B, 3, H, W) or clips (B, 3, T, H, W) to class scores.
         batches: images, or clips in several views (B, views, 3, T, H, W), and labels.
         device: where to compute.
 
@@ -95,15 +95,15 @@ def evaluate_clip_model(
     READING(six-views): scored in 1 view, the centre crop of 1 clip, and in 2 clips x 3 crops.
 
     Args:
-        model: from clips (B, 3, T, H, W) to class scores.
+        model: maps clips (B, 3, T, H, W) to class scores.
         batches: makes the validation set of clips with `frames` frames in `num_clips` x `num_crops`
             views.
         num_frames: T that the network was trained with.
         device: where to compute.
 
     Returns:
-        what `evaluate_model` does of one view, some of it with the ending `_6_views`, and
-        `top1_percent_by_num_frames`: of one view, for each power of two below T, and for T.
+        what `evaluate_model` does for one view, some of it for six with the suffix `_6_views`, and
+        `top1_percent_by_num_frames`: for one view, at each power of two below T, and at T.
     """
     scores = evaluate_model(model, batches(frames=num_frames), device)
     views = evaluate_model(model, batches(frames=num_frames, num_clips=2, num_crops=3), device)
@@ -121,8 +121,8 @@ def evaluate_clip_model(
 def count_macs(model: nn.Module, x: Tensor) -> int:
     """Return the multiply-adds of a forward pass over `x`.
 
-    Counted are convolutions and matrix products, as is usual; sums, norms, and the gates' one
-    sigmoid and product per kernel number are not.
+    Convolutions and matrix products count, as usual; sums, norms, and the gates' one sigmoid and
+    product per kernel element do not.
     """
     counter = FlopCounterMode(display=False)
     with counter:

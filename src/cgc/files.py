@@ -1,4 +1,4 @@
-"""Files are written whole: under a temporary name beside the target, then renamed over it."""
+"""Files are written whole: under a temporary name next to the target, then renamed over it."""
 
 import json
 import os
@@ -41,7 +41,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 
 
 def remove_unfinished(path: Path) -> None:
-    """Delete what a kill left of `atomic_write(path)`; call it where nobody else writes `path`."""
+    """Delete what a killed `atomic_write(path)` left; nothing else may be writing `path`."""
     name = re.compile(rf"\.{re.escape(path.stem)}\.[0-9a-f]{{8}}{re.escape(path.suffix)}")
     for temporary in path.parent.glob(f".{path.stem}.*{path.suffix}"):
         if name.fullmatch(temporary.name):
@@ -81,7 +81,7 @@ def read_json(path: str | Path, *, made_by: str) -> Any:
 
 
 def check_regular(path: str | Path) -> None:
-    """Refuse what is there and is not a regular file; opening a FIFO would wait forever.
+    """Refuse an existing path that is not a regular file; opening a FIFO would block forever.
 
     Raises:
         UserError: the path is a folder, a FIFO, a socket or a device.

@@ -1,7 +1,7 @@
 """The list of networks: each name, the code that builds it, and whether it sees images or clips.
 
 A new network is one entry of `MODELS`. The list is read without PyTorch: the configuration is
-checked against it, and provenance asks it for the code and the packages behind a name.
+checked against it, and provenance takes from it the code and packages behind a name.
 """
 
 from collections.abc import Callable
@@ -14,10 +14,10 @@ from cgc.errors import UserError, did_you_mean
 
 
 class Network(NamedTuple):
-    """A network of the list.
+    """An entry of the list.
 
     Attributes:
-        module: of `cgc.models` that has the code.
+        module: of `cgc.models`, with the code.
         factory: class or function of that module; takes `num_classes` and the network's options.
         kind: what the network sees.
         arguments: of the factory, before `num_classes`.
@@ -47,13 +47,13 @@ MODELS = {
     "p3d_a_resnet11": Network("p3d", "P3DAResNet11", "clip"),
     "p3d_a_resnet50": Network("p3d", "P3DAResNet50", "clip"),
 }
-LIBRARIES = ("timm", "torchvision")  # their networks are named `timm/resnet18`
+LIBRARIES = ("timm", "torchvision")  # their networks are named like `timm/resnet18`
 
 
 def find_network(name: str) -> Network:
-    """Return the network of a name: of `MODELS`, or of a library, as `timm/resnet18`.
+    """Return the named network, from `MODELS` or from a library, such as `timm/resnet18`.
 
-    Which networks a library has is known only when one is built: that needs PyTorch.
+    Which networks a library has is only known when building one, which needs PyTorch.
 
     Raises:
         ValueError: the name is unknown.

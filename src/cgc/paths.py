@@ -1,11 +1,11 @@
-"""Where everything lies, relative to the repository's root, in one place."""
+"""Where everything is stored, relative to the repository's root."""
 
 from pathlib import Path
 
 RESULTS = Path("results")
 NOTEBOOKS = Path("notebooks")
 SPECS = Path(".snakemake/specs")
-REFERENCE = "reference"  # the one folder of results that git holds, below RESULTS
+REFERENCE = "reference"  # the only folder below RESULTS that git tracks
 
 
 def data_dir(preset: str, dataset: str) -> Path:
@@ -21,17 +21,17 @@ def checkpoint_dir(preset: str, run: str) -> Path:
 
 
 def metrics_dir(preset: str, run: str) -> Path:
-    """Return the folder of a run's metrics. DVC takes every file below for metrics."""
+    """Return the folder of a run's metrics. DVC treats every file below it as metrics."""
     return RESULTS / preset / "metrics" / run
 
 
 def evaluation_dir(preset: str, run: str) -> Path:
-    """Return the folder that says what a run's metrics were made from."""
+    """Return the folder that records what a run's metrics were made from."""
     return RESULTS / preset / "evaluations" / run
 
 
 def gates_dir(preset: str, run: str) -> Path:
-    """Return the folder of a run's recorded gates and of what was measured from them."""
+    """Return the folder of a run's recorded gates and their measurements."""
     return RESULTS / preset / "gates" / run
 
 
@@ -49,5 +49,5 @@ def reference_dir(preset: str) -> Path:
 
 
 def work_dir(preset: str, run: str) -> Path:
-    """Return the folder of a run's resumable state, which Snakemake must not know of."""
+    """Return the folder of a run's resumable state, which Snakemake must not know about."""
     return Path("work") / preset / run

@@ -1,4 +1,4 @@
-"""Signals by which schedulers end a job: noted at once, obeyed after the step at work."""
+"""Signals with which schedulers end a job: noted at once, obeyed after the current step."""
 
 import signal
 import threading
@@ -10,24 +10,24 @@ SIGNALS_OF_SCHEDULERS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 
 
 class Signals:
-    """What has come.
+    """The signals received.
 
     Attributes:
-        received: the last signal; None if none has come.
+        received: the last signal; None if there was none.
     """
 
     received: signal.Signals | None = None
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        """Note a signal, as its handler."""
+        """Note a signal; called as its handler."""
         self.received = signal.Signals(number)
 
 
 @contextmanager
 def noted_signals() -> Iterator[Signals]:
-    """Note the signals of schedulers instead of ending at once; the handlers before come back."""
+    """Note the signals of schedulers instead of ending at once; restore the handlers on exit."""
     signals = Signals()
-    if threading.current_thread() is not threading.main_thread():  # which alone may set handlers
+    if threading.current_thread() is not threading.main_thread():  # only that one may set handlers
         yield signals
         return
     before = {number: signal.signal(number, signals) for number in SIGNALS_OF_SCHEDULERS}

@@ -1,7 +1,7 @@
 """CIFAR-10 from batches, archive, download and Parquet.
 
-The published files are stood in for by small ones of the same format, whose md5 takes the place of
-the one that torchvision records.
+Small files of the same format stand in for the published ones; their md5 replaces the one that
+torchvision records.
 """
 
 import hashlib
@@ -50,7 +50,7 @@ def published(tmp_path, monkeypatch):
 
 @pytest.fixture
 def archive(published, monkeypatch):
-    """The stand-in data set as the archive alone."""
+    """The stand-in data set, as an archive only."""
     path = published.parent.parent / "download" / CIFAR10.filename
     path.parent.mkdir()
     with tarfile.open(path, "w:gz") as tar:
@@ -61,7 +61,7 @@ def archive(published, monkeypatch):
 
 @pytest.fixture
 def archive_url(archive, monkeypatch):
-    """The stand-in archive on a web server of this machine."""
+    """The stand-in archive on a local web server."""
     monkeypatch.setenv("no_proxy", "*")
     handler = partial(SimpleHTTPRequestHandler, directory=archive.parent)
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
@@ -111,10 +111,10 @@ def test_cifar10_failed_download_is_one_line(published, tmp_path, monkeypatch):
         prepare_cifar10(tmp_path / "new", tmp_path / "set", download=True)
 
 
-@pytest.mark.parametrize("made", [False, True])
-def test_cifar10_missing_says_what_to_put_where(tmp_path, made):
+@pytest.mark.parametrize("folder_exists", [False, True])
+def test_cifar10_missing_says_what_to_put_where(tmp_path, folder_exists):
     source = tmp_path / "source"
-    if made:
+    if folder_exists:
         source.mkdir()
     with pytest.raises(UserError) as raised:
         prepare_cifar10(source, tmp_path / "set")

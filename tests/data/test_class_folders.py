@@ -1,4 +1,4 @@
-"""Folders of classes: each file once, whatever links there are, and what is left out is named."""
+"""Class folders: each file is taken once, whatever links exist, and files left out are named."""
 
 import os
 
@@ -26,18 +26,18 @@ FILES = ["train/a/1.jpg", "train/a/deep/2.jpg", "train/b/3.jpg"]
 
 
 def test_files_are_found_in_order_with_their_labels(source):
-    found = find(source)
-    assert (found.paths, found.labels.tolist()) == (FILES, [0, 0, 1])
-    assert (found.classes, found.notes) == (["a", "b"], [])
+    files = find(source)
+    assert (files.paths, files.labels.tolist()) == (FILES, [0, 0, 1])
+    assert (files.classes, files.notes) == (["a", "b"], [])
 
 
 @pytest.mark.parametrize("target", ["..", ".", "../..", "../b", "deep", "../../train/a/deep/.."])
 def test_link_to_a_folder_that_is_read_already_is_left_out_and_named(source, target):
     (source / "train/a/loop").symlink_to(target)
-    found = find(source)
-    assert sorted(found.paths) in (FILES, sorted([*FILES[::2], "train/a/loop/2.jpg"]))
-    assert len(found.paths) == 3
-    assert found.notes[0].startswith("train: links to folders read already, left out: train/a/")
+    files = find(source)
+    assert sorted(files.paths) in (FILES, sorted([*FILES[::2], "train/a/loop/2.jpg"]))
+    assert len(files.paths) == 3
+    assert files.notes[0].startswith("train: links to folders read already, left out: train/a/")
 
 
 def test_links_that_lead_into_each_other_end(source):
@@ -58,9 +58,9 @@ def test_class_folder_may_be_a_link(source, tmp_path_factory):
 @pytest.mark.parametrize("link", [os.symlink, os.link])
 def test_file_that_is_twice_in_a_class_is_taken_once_and_noted(source, link):
     link(source / "train/b/3.jpg", source / "train/b/4.jpg")
-    found = find(source)
-    assert found.paths == FILES
-    [note] = found.notes
+    files = find(source)
+    assert files.paths == FILES
+    [note] = files.notes
     assert note == ("train: 1 files that are there twice in a class, taken once: train/b/4.jpg")
 
 

@@ -26,7 +26,7 @@ TRAIN = {"batch_size": 4, "seed": 1}
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
-    """11 clips of greys that tell the frame."""
+    """11 clips whose grey levels encode the frame."""
     return ClipTable(write_small_set(tmp_path_factory.mktemp("set"), LENGTHS) / "train.arrow")
 
 
@@ -92,8 +92,8 @@ def test_evaluation_shares_the_clips_among_processes(table):
 
 def test_evaluation_sees_the_middle_of_each_segment(table):
     x = torch.cat([x for x, _ in evaluation_loader(table, PLAIN, workers=0, batch_size=4)])
-    seen = ((x.mean(dim=(1, 2, 4, 5)) * 0.25 + 0.5) * 255 - 30).div(10).round().int()
-    assert seen.tolist() == [evaluation_frames(n, segments=4) for n in LENGTHS]
+    frames = ((x.mean(dim=(1, 2, 4, 5)) * 0.25 + 0.5) * 255 - 30).div(10).round().int()
+    assert frames.tolist() == [evaluation_frames(n, segments=4) for n in LENGTHS]
 
 
 def test_evaluation_of_two_clips_and_three_crops_has_six_views(table):
@@ -131,7 +131,7 @@ def test_short_clips_are_counted(table):
 
 
 def error_of(loader):
-    """The message alone: the error itself would keep the loader alive."""
+    """Only the message: the error itself would keep the loader alive."""
     try:
         list(loader)
     except UserError as error:

@@ -1,4 +1,4 @@
-"""The Arrow table of a split of clips: what is written comes back, and what is broken is named."""
+"""The Arrow table of a split of clips: round trips, and errors that name what is broken."""
 
 import json
 import pickle

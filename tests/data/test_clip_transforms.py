@@ -1,4 +1,4 @@
-"""Crops of clips: every frame alike, no mirror, the windows of TSM."""
+"""Crops of clips: the same for every frame, never mirrored, from the windows of TSM."""
 
 import pickle
 
@@ -22,7 +22,7 @@ RAW = {"mean": [0, 0, 0], "std": [1, 1, 1]}
 
 
 def place_image(height, width, blue=0):
-    """Red tells the column, green the row, blue the frame."""
+    """Red encodes the column, green the row, blue the frame."""
     rows, columns = np.mgrid[:height, :width]
     channels = [4 * columns, 4 * rows, np.full_like(rows, blue)]
     return Image.fromarray(np.stack(channels, axis=2).astype(np.uint8))
@@ -59,17 +59,17 @@ def test_crop_resizes_what_is_in_the_window_alone():
         torch.manual_seed(seed)
         box = crop.draw(60, 40)
         torch.manual_seed(seed)
-        [seen] = crop([frame])
+        [cropped] = crop([frame])
         expected = frame.crop(box).resize((16, 16), Image.Resampling.BILINEAR)
-        difference = np.asarray(seen).astype(int) - np.asarray(expected)
+        difference = np.asarray(cropped).astype(int) - np.asarray(expected)
         assert np.abs(difference).max() <= 1  # rounding
 
 
 def test_crop_mirrors_nothing():
     for seed in range(50):
         torch.manual_seed(seed)
-        [seen] = MultiScaleCrop(16)([place_image(40, 60)])
-        pixels = np.asarray(seen).astype(int)
+        [cropped] = MultiScaleCrop(16)([place_image(40, 60)])
+        pixels = np.asarray(cropped).astype(int)
         assert (np.diff(pixels[:, :, 0], axis=1) >= 0).all()
         assert (np.diff(pixels[:, :, 1], axis=0) >= 0).all()
 

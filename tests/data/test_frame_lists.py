@@ -1,4 +1,4 @@
-"""Frame folders with list files, as of Something-Something."""
+"""Frame folders with list files, as in Something-Something."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The Arrow table of a split: what is written comes back, and what is broken is named."""
+"""The Arrow table of a split: round trips, and errors that name what is broken."""
 
 import io
 import json

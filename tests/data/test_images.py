@@ -64,10 +64,10 @@ def test_folders_leave_out_files_that_are_no_images_by_name(folders, tmp_path):
     assert prepare_images(folders, tmp_path / "set")["num_train"] == 5
 
 
-@pytest.mark.parametrize("made", [False, True])
-def test_missing_source_says_what_to_put_where(tmp_path, made):
+@pytest.mark.parametrize("folder_exists", [False, True])
+def test_missing_source_says_what_to_put_where(tmp_path, folder_exists):
     source = tmp_path / "imagenet"
-    if made:
+    if folder_exists:
         source.mkdir()
     with pytest.raises(UserError) as raised:
         prepare_images(source, tmp_path / "set")

@@ -1,4 +1,4 @@
-"""Images in memory give the batches that are loaded, bit for bit."""
+"""Images in memory give the same batches as the loader, bit for bit."""
 
 import pytest
 import torch

@@ -163,7 +163,7 @@ def test_evaluation_yields_every_image_once_in_order(table, workers):
 
 @pytest.fixture
 def broken_table(tmp_path):
-    """6 images of which number 4 is cut off."""
+    """6 images, the one at index 4 truncated."""
     whole = noise_split([0, 1] * 3)
 
     def read(chosen):
@@ -177,7 +177,7 @@ def broken_table(tmp_path):
 
 
 def error_of(loader):
-    """The message alone: the error itself would keep the loader alive."""
+    """Only the message: the error itself would keep the loader alive."""
     try:
         list(loader)
     except UserError as error:

@@ -1,4 +1,4 @@
-"""The embedded clips: the order of the frames tells the class, a frame alone does not."""
+"""The embedded clips: the order of the frames reveals the class, a single frame does not."""
 
 import numpy as np
 import pytest
@@ -17,11 +17,11 @@ from cgc.data.video_files import count_frames, decode_frames
 from cgc.errors import UserError
 
 CORNER = np.zeros((8, 8))
-CORNER[:2, :2] = 16  # ink at the upper left alone
+CORNER[:2, :2] = 16  # ink only at the upper left
 
 
 class Start:
-    """A generator that draws what it was given."""
+    """A generator that draws fixed values."""
 
     def __init__(self, *start):
         self.start = np.array(start, dtype=float)
@@ -32,7 +32,7 @@ class Start:
 
 
 def ink(frames):
-    """Of each frame: how much there is, and its centre of mass to the right and down."""
+    """Per frame: the amount of ink, and its centre of mass to the right and down."""
     grey = np.stack(frames)[:, :, :, 0].astype(float)
     total = grey.sum(axis=(1, 2))
     places = np.arange(grey.shape[1]) - (grey.shape[1] - 1) / 2
@@ -72,12 +72,12 @@ def test_first_or_last_frame_does_not_tell_the_direction(axis):
     digits, rng = load_digits().images, np.random.default_rng(0)
     labels = np.arange(600) % 2 + 2 * axis
     for frame in (0, -1):
-        seen = [
+        pixels = [
             render_clip(digits[i], label, rng, 8, 16)[frame][:, :, 0].ravel() / 255
             for i, label in enumerate(labels)
         ]
-        told = LogisticRegression(C=0.1).fit(seen[:400], labels[:400])
-        assert 0.4 < told.score(seen[400:], labels[400:]) < 0.6  # 200 clips: 2.8 deviations
+        classifier = LogisticRegression(C=0.1).fit(pixels[:400], labels[:400])
+        assert 0.4 < classifier.score(pixels[400:], labels[400:]) < 0.6  # 200 clips: 2.8 deviations
 
 
 def test_digit_of_one_direction_is_the_other_reversed_to_the_pixel():
@@ -137,16 +137,16 @@ def test_set_holds_video_files_of_the_asked_size(clips):
 
 
 def test_set_has_no_digit_in_both_splits(tmp_path, monkeypatch):
-    seen = []
+    drawn = []
 
     def record(digit, *rest):
-        seen.append(digit.tobytes())
+        drawn.append(digit.tobytes())
         return render_clip(digit, *rest)
 
     monkeypatch.setattr(moving_digits, "render_clip", record)
     prepare_moving_digits(tmp_path, image_size=16, num_frames=2, clips_per_class=20)
-    train, validation = set(seen[:120]), set(seen[120:])
-    assert (len(seen), len(train) > 100, len(validation) > 30) == (160, True, True)
+    train, validation = set(drawn[:120]), set(drawn[120:])
+    assert (len(drawn), len(train) > 100, len(validation) > 30) == (160, True, True)
     assert not train & validation
 
 

@@ -1,4 +1,4 @@
-"""Parquet shards: each exactly once, and nothing in them believed."""
+"""Parquet shards: each is read exactly once, and nothing in them is trusted."""
 
 import json
 

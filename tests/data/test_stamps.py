@@ -1,4 +1,4 @@
-"""Files that a set points to: other ones in their place are noticed."""
+"""Files that a set points to: replacements are noticed."""
 
 import os
 
@@ -41,19 +41,21 @@ def test_files_that_are_the_same_are_decoded_and_verified(images):
 def test_swapped_class_folders_are_noticed(folders, tmp_path):
     train = folders / "train"
     for image in list(train.rglob("*.JPEG")):
-        image.rename(image.with_name(image.name[4:]))  # as in the other class
+        image.rename(image.with_name(image.name[4:]))  # the same names in both classes
     prepare_images(folders, tmp_path / "set", **STATISTICS)
     for old, new in (("cat", "x"), ("dog", "cat"), ("x", "dog")):
         (train / old).rename(train / new)
     table = tmp_path / "set/train.arrow"
     message = error_of(ImageTable(table), 0)
     assert message.startswith(f"{train}/cat/0.JPEG (row 0 of {table}) is not the file")
-    [told] = changed_files(tmp_path / "set")
-    assert told.startswith(f"{folders} has other files than {table} was prepared from: train/cat/0")
+    [difference] = changed_files(tmp_path / "set")
+    assert difference.startswith(
+        f"{folders} has other files than {table} was prepared from: train/cat/0"
+    )
 
 
 def overwrite(path, seconds=0):
-    """Change a byte, and neither the size nor, within a second, the time."""
+    """Change a byte; keep the size and, to within a second, the time."""
     times = path.stat()
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
@@ -68,8 +70,8 @@ def test_overwritten_image_of_the_same_size_is_noticed_by_its_time(folders, imag
 
 def test_overwritten_image_of_the_same_size_and_time_is_noticed_by_verify(folders, images):
     overwrite(folders / "val/cat/cat_1.JPEG")
-    [told] = changed_files(images)
-    assert told.endswith("validation.arrow was prepared from: val/cat/cat_1.JPEG")
+    [difference] = changed_files(images)
+    assert difference.endswith("validation.arrow was prepared from: val/cat/cat_1.JPEG")
 
 
 def test_copy_with_other_times_is_the_same_set(folders, images):
@@ -113,8 +115,8 @@ def test_overwritten_frame_is_noticed_and_no_other_one(frames):
     table = ClipTable(frames / "set/train.arrow")
     assert len(table.decode(1, [0, 1, 3, 4, 5]) + table.decode(0, range(5))) == 10
     assert "2/00003.jpg (row 1 of" in error_of(table, 1, [2])
-    [told] = changed_files(frames / "set")
-    assert told.endswith(": 2/00003.jpg")
+    [difference] = changed_files(frames / "set")
+    assert difference.endswith(": 2/00003.jpg")
 
 
 def test_overwritten_video_is_noticed_in_both_directions(tmp_path):
@@ -127,7 +129,7 @@ def test_overwritten_video_is_noticed_in_both_directions(tmp_path):
     overwrite(tmp_path / "in" / path, seconds=1)
     for index in (0, 1):
         assert REPLACED in error_of(table, index, [0])
-    assert [told.rpartition(": ")[2] for told in changed_files(tmp_path / "set")] == [
+    assert [difference.rpartition(": ")[2] for difference in changed_files(tmp_path / "set")] == [
         f"{path}, {path}"
     ]
 
@@ -148,14 +150,14 @@ def test_damaged_location_is_named(images, content):
 def test_verify_reads_the_files_that_a_set_points_to(tmp_path, monkeypatch):
     work_in(tmp_path, monkeypatch)
     config = narrowed_config()
-    made = make(config, "prepare_data", "digits")
+    artefact = make(config, "prepare_data", "digits")
     image = tmp_path / "x.png"
     image.write_bytes(b"an image")
     for split in ("train", "validation"):
-        with write_stamps(made.folder / f"{split}.stamps.arrow") as stamps:
+        with write_stamps(artefact.folder / f"{split}.stamps.arrow") as stamps:
             stamps.add("x.png", stamp(image))
-    (made.folder / "location.json").write_text(f'{{"root": "{tmp_path}"}}')
-    assert verify([str(made)], config).different == []
+    (artefact.folder / "location.json").write_text(f'{{"root": "{tmp_path}"}}')
+    assert verify([str(artefact)], config).different == []
     image.write_bytes(b"AN IMAGE")
-    told = verify([str(made)], config).different
-    assert [line.rpartition(" was ")[2] for line in told] == ["prepared from: x.png"] * 2
+    differences = verify([str(artefact)], config).different
+    assert [line.rpartition(" was ")[2] for line in differences] == ["prepared from: x.png"] * 2

@@ -1,4 +1,4 @@
-"""Augmentation and standardisation, against torchvision and against what must be seen."""
+"""Augmentation and standardisation, against torchvision and known results."""
 
 import pickle
 
@@ -36,8 +36,8 @@ def test_padded_crop_is_any_window_of_the_image_with_black_margins():
     padded = np.pad(np.asarray(image), ((2, 2), (2, 2), (0, 0)))
     windows = {padded[y : y + 8, x : x + 8].tobytes() for y in range(5) for x in range(5)}
     torch.manual_seed(0)
-    seen = {as_pixels(transform(image)).tobytes() for _ in range(300)}
-    assert seen == windows
+    crops = {as_pixels(transform(image)).tobytes() for _ in range(300)}
+    assert crops == windows
 
 
 def test_flip_mirrors_half_of_the_images():
@@ -66,16 +66,16 @@ def test_random_resized_crop_has_the_asked_size_and_varies():
 
 def test_evaluation_takes_the_centre_of_the_resized_image():
     image = noise_image(4, 40, 60)
-    seen = evaluation_transform(resize=20, size=16, **RAW)(image)
+    transformed = evaluation_transform(resize=20, size=16, **RAW)(image)
     resized = raw_tensor(v2.Resize(20)(image))
     assert resized.shape == (3, 20, 30)
-    torch.testing.assert_close(seen, resized[:, 2:18, 7:23])
+    torch.testing.assert_close(transformed, resized[:, 2:18, 7:23])
 
 
 def test_evaluation_without_resize_leaves_the_image_as_it_is():
     image = noise_image(5, 32, 32)
-    seen = evaluation_transform(resize=None, size=32, mean=MEAN, std=STD)(image)
-    torch.testing.assert_close(seen, Standardise(MEAN, STD)(image))
+    transformed = evaluation_transform(resize=None, size=32, mean=MEAN, std=STD)(image)
+    torch.testing.assert_close(transformed, Standardise(MEAN, STD)(image))
 
 
 @pytest.mark.parametrize("crop", ["padded", "random_resized"])

@@ -1,4 +1,4 @@
-"""Video files: counted, decoded and made."""
+"""Video files: counting, decoding and writing."""
 
 import os
 import re
@@ -164,7 +164,7 @@ def test_frames_of_another_size_are_named(tmp_path):
 
 
 def encode_annexb(frame, folder):
-    """Three frames as a bare MPEG-1 stream, which may be joined to another one."""
+    """Three frames as a bare MPEG-1 stream, which can be concatenated with another."""
     with av.open(str(folder / "part.mpg"), "w", format="mpeg1video") as container:
         stream = container.add_stream("mpeg1video", rate=25)
         stream.height, stream.width, stream.pix_fmt = *frame.shape[:2], "yuv420p"

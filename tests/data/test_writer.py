@@ -1,4 +1,4 @@
-"""The last step of every preparation: capped, checked, measured, written whole."""
+"""The last step of every preparation: cap, check, measure, write atomically."""
 
 import json
 
@@ -15,7 +15,7 @@ TEXTS = {"kind": "noise", "classes": ["a", "b"], "source": "noise"}
 
 
 def broken_split(labels, broken):
-    """Noise images of which those at the indices `broken` are text."""
+    """Noise images, with text in place of those at the indices `broken`."""
     whole = noise_split(labels)
 
     def read(chosen):

@@ -1,4 +1,4 @@
-"""A prepared set of clips is whole or not there, and describes itself."""
+"""A prepared set of clips is complete or absent, and describes itself."""
 
 import json
 

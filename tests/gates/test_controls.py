@@ -1,4 +1,4 @@
-"""Controls of A.1: each representation measured as kernels are, on the same images."""
+"""Controls of A.1: each representation is measured as kernels are, on the same images."""
 
 import pytest
 import torch
@@ -82,12 +82,14 @@ def test_kernels_are_those_that_record_gates_records(cgc, batches, rows):
 
 def test_pixels_context_and_features_are_measured_by_the_formulas_of_kernels(cgc, data, rows):
     x, labels = data
-    seen = []
-    hook = cgc.get_submodule(LAST).register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    captured = []
+    hook = cgc.get_submodule(LAST).register_forward_pre_hook(
+        lambda _, args: captured.append(args[0])
+    )
     with torch.no_grad():
         cgc(x)
     hook.remove()
-    (inputs,) = seen
+    (inputs,) = captured
     points = {
         "pixels": x,
         "pooled_context": nn.functional.adaptive_avg_pool2d(inputs, 3),

@@ -47,36 +47,36 @@ def in_precision(record: GateRecord, dtype: torch.dtype) -> GateRecord:
 
 @pytest.mark.parametrize("record", RECORDS.values(), ids=RECORDS)
 def test_gate_distances_equal_direct_computation(record: GateRecord) -> None:
-    found = record.distances()
+    distances = record.distances()
     inter, intra, mean_squared = direct_distances(record)
-    # one of two logits in float32: that rounds the oracle's sums of logits, not ours
+    # one of two logits in float32 rounds the oracle's sums of logits, not ours
     tolerance = 1e-6 if record.input_logits.dtype == torch.float32 else 1e-12
-    assert_close(found.inter, torch.tensor(inter), rtol=tolerance, atol=1e-13)
-    assert_close(found.intra, torch.tensor(intra), rtol=tolerance, atol=1e-13)
-    assert_close(found.mean_squared, torch.tensor(mean_squared), rtol=tolerance, atol=1e-13)
+    assert_close(distances.inter, torch.tensor(inter), rtol=tolerance, atol=1e-13)
+    assert_close(distances.intra, torch.tensor(intra), rtol=tolerance, atol=1e-13)
+    assert_close(distances.mean_squared, torch.tensor(mean_squared), rtol=tolerance, atol=1e-13)
 
 
 @pytest.mark.parametrize("scale", [0.1, 1.5, 30, 800])
 def test_float32_logits_give_the_distances_of_their_float64_values(scale: float) -> None:
     record = in_precision(make_record((5, 2, 13), channels=(16, 24), scale=scale), torch.float32)
-    found, expected = record.distances(), in_precision(record, torch.float64).distances()
-    assert_close(found.inter, expected.inter, rtol=2e-6, atol=0)
-    assert_close(found.intra, expected.intra, rtol=2e-6, atol=0)
+    distances, expected = record.distances(), in_precision(record, torch.float64).distances()
+    assert_close(distances.inter, expected.inter, rtol=2e-6, atol=0)
+    assert_close(distances.intra, expected.intra, rtol=2e-6, atol=0)
 
 
 def test_float32_logits_that_hardly_vary_keep_their_digits() -> None:
     record = in_precision(make_record((2, 3), scale=1e-4), torch.float32)
-    found, expected = record.distances(), in_precision(record, torch.float64).distances()
-    assert_close(found.inter, expected.inter, rtol=1e-7, atol=0)
-    assert_close(found.intra, expected.intra, rtol=1e-7, atol=0)
+    distances, expected = record.distances(), in_precision(record, torch.float64).distances()
+    assert_close(distances.inter, expected.inter, rtol=1e-7, atol=0)
+    assert_close(distances.intra, expected.intra, rtol=1e-7, atol=0)
 
 
 @pytest.mark.parametrize("block_bytes", [1, 2_000, 5_000, 10**9])
 def test_gate_distances_do_not_depend_on_block_size(block_bytes: int) -> None:
     record = make_record((3, 5, 2, 4), channels=(6, 8), groups=2)
-    expected, found = record.distances(), record.distances(block_bytes=block_bytes)
-    assert_close(found.inter, expected.inter, rtol=1e-12, atol=0)
-    assert_close(found.intra, expected.intra, rtol=1e-12, atol=0)
+    expected, distances = record.distances(), record.distances(block_bytes=block_bytes)
+    assert_close(distances.inter, expected.inter, rtol=1e-12, atol=0)
+    assert_close(distances.intra, expected.intra, rtol=1e-12, atol=0)
 
 
 def test_gate_distances_of_close_classes_far_from_origin_keep_their_digits() -> None:
@@ -107,9 +107,9 @@ def test_constant_gates_give_distances_of_exactly_zero(
 ) -> None:
     record = with_constant_gates(make_record((7, 3, 12), channels=channels, scale=scale))
     record = in_precision(record, dtype)
-    found = record.distances()
-    assert found.inter.count_nonzero() == found.intra.count_nonzero() == 0
-    assert found.mean_squared.count_nonzero() == 0
+    distances = record.distances()
+    assert distances.inter.count_nonzero() == distances.intra.count_nonzero() == 0
+    assert distances.mean_squared.count_nonzero() == 0
 
 
 @pytest.mark.parametrize("channels", [(3, 5), (16, 16), (33, 7)])
@@ -123,11 +123,11 @@ def test_equal_kernels_have_distances_of_exactly_zero_beside_another(
     inner = torch.arange(1, len(record.labels) - 1)  # neither the first image nor the last
     another = inner[record.labels[inner] == 0][0]
     record.input_logits[another] *= -1
-    found = record.distances()
-    assert found.inter[0, 1] > 0
-    assert found.inter[1, 2] == 0
-    assert found.intra[0] > 0
-    assert found.intra[1:].count_nonzero() == found.mean_squared[1:].count_nonzero() == 0
+    distances = record.distances()
+    assert distances.inter[0, 1] > 0
+    assert distances.inter[1, 2] == 0
+    assert distances.intra[0] > 0
+    assert distances.intra[1:].count_nonzero() == distances.mean_squared[1:].count_nonzero() == 0
 
 
 def test_constant_gates_give_share_zero() -> None:
@@ -135,8 +135,8 @@ def test_constant_gates_give_share_zero() -> None:
 
 
 def test_class_of_one_image_has_intra_zero_and_count_one() -> None:
-    found = make_record((4, 1, 3)).distances()
-    assert (found.intra[1], found.counts[1]) == (0, 1)
+    distances = make_record((4, 1, 3)).distances()
+    assert (distances.intra[1], distances.counts[1]) == (0, 1)
 
 
 @pytest.mark.filterwarnings("error")
@@ -145,19 +145,19 @@ def test_logits_of_a_thousand_stay_exact(sign: int) -> None:
     # the logits nearly cancel, so the gates are ordinary: sigmoid(0.5) and sigmoid(-0.5)
     first = torch.tensor([1000.5, 999.5]).reshape(2, 1, 1) * sign
     second = torch.full((2, 1, 1), -1000.0 * sign)
-    found = gate_distances(first, second, torch.ones(1, 1, 1, 1), torch.tensor([0, 1]))
+    distances = gate_distances(first, second, torch.ones(1, 1, 1, 1), torch.tensor([0, 1]))
     expected = torch.sigmoid(torch.tensor(0.5).double()) - torch.sigmoid(
         torch.tensor(-0.5).double()
     )
-    assert_close(found.inter[0, 1], expected)
+    assert_close(distances.inter[0, 1], expected)
 
 
 def test_difference_is_inter_minus_intra_of_the_row_with_empty_diagonal() -> None:
     inter = torch.tensor([[0.0, 5.0], [5.0, 0.0]])
     intra = torch.tensor([1.0, 7.0])
-    found = GateDistances(inter, intra, torch.tensor([2, 2]), intra.square())
+    distances = GateDistances(inter, intra, torch.tensor([2, 2]), intra.square())
     expected = torch.tensor([[torch.nan, 4.0], [-2.0, torch.nan]])
-    assert_close(found.difference, expected, equal_nan=True)
+    assert_close(distances.difference, expected, equal_nan=True)
 
 
 def test_blocks_cover_each_channel_once() -> None:

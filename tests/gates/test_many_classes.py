@@ -11,7 +11,7 @@ NUM_CLASSES, CHANNELS, POSITIONS = 1000, 3, 4
 
 
 def many_classes(images_per_class: int, separation: float = 0.8) -> GateRecord:
-    """A record of 1,000 classes, which are the same for any number of images."""
+    """A record of 1,000 classes, the same for any number of images."""
     classes = torch.Generator().manual_seed(0)
     images = torch.Generator().manual_seed(images_per_class)
     size = (CHANNELS, POSITIONS)
@@ -33,7 +33,7 @@ def many_classes(images_per_class: int, separation: float = 0.8) -> GateRecord:
 
 
 def direct(record: GateRecord) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Inter, intra and mean squared distances with the kernels of one class in memory."""
+    """Inter, intra and mean squared distances, with one class's kernels in memory at a time."""
     centres, intra, mean_squared = [], [], []
     for inputs, outputs in zip(
         record.input_logits.split(len(record.labels) // NUM_CLASSES),
@@ -73,7 +73,7 @@ def test_intervals_hold_the_share_of_all_images(row: dict[str, Any]) -> None:
 
 
 def test_corrected_share_is_that_of_endless_images(row: dict[str, Any]) -> None:
-    # 1,000 images of each class: bias below 1 % of a squared distance
+    # 1,000 images per class: bias below 1 % of a squared distance
     inter, _, mean_squared = direct(many_classes(1000))
     expected = share_of(inter.square(), mean_squared)
     assert row["corrected_share"] == pytest.approx(expected, abs=0.05)

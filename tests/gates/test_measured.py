@@ -17,11 +17,11 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_saved_distances_are_read_back(file: Path) -> None:
-    expected, found = make_record((4, 3)).distances(), load_measured(file)
-    assert (found.layer, found.classes) == ("conv", ("a", "b"))
+    expected, measured = make_record((4, 3)).distances(), load_measured(file)
+    assert (measured.layer, measured.classes) == ("conv", ("a", "b"))
     for name in ("inter", "intra", "counts", "mean_squared"):
-        assert torch.equal(getattr(found.distances, name), getattr(expected, name))
-    assert found.distances.median_cdnv == expected.median_cdnv
+        assert torch.equal(getattr(measured.distances, name), getattr(expected, name))
+    assert measured.distances.median_cdnv == expected.median_cdnv
 
 
 def test_file_without_squared_distances_is_refused(file: Path) -> None:

@@ -56,8 +56,8 @@ def test_mean_squared_distances_of_images_are_those_of_the_stream() -> None:
 
 def test_distances_of_thousands_of_points_are_their_distances() -> None:
     points = torch.randn(2999, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    found = point_image_distances(points, torch.zeros(len(points), dtype=torch.int64)).squared
-    assert_close(found, torch.cdist(points, points).square(), rtol=1e-10, atol=1e-10)
+    squared = point_image_distances(points, torch.zeros(len(points), dtype=torch.int64)).squared
+    assert_close(squared, torch.cdist(points, points).square(), rtol=1e-10, atol=1e-10)
 
 
 def test_share_of_image_distances_is_the_share_of_the_stream() -> None:
@@ -207,29 +207,31 @@ def test_interval_of_other_classes_covers_the_mean_share(num_classes: int, corre
 
 
 def test_interval_of_other_classes_is_much_wider_than_that_of_independent_pairs() -> None:
-    found = classes_of_other_widths(40, seed=0)
-    interval = bootstrap_classes(found, repeats=500, seed=0)
-    binomial = 2 * 1.96 * (found.share * (1 - found.share) / (40 * 39)) ** 0.5
-    assert interval.low < interval.share == found.share < interval.high
+    distances = classes_of_other_widths(40, seed=0)
+    interval = bootstrap_classes(distances, repeats=500, seed=0)
+    binomial = 2 * 1.96 * (distances.share * (1 - distances.share) / (40 * 39)) ** 0.5
+    assert interval.low < interval.share == distances.share < interval.high
     assert interval.high - interval.low > 3 * binomial
 
 
 def test_interval_of_ten_classes_is_as_wide_as_that_of_students_t() -> None:
-    found = classes_of_other_widths(10, seed=0)
+    distances = classes_of_other_widths(10, seed=0)
     rng = np.random.default_rng(0)
-    separated = (found.inter > found.intra[:, None]).numpy()
+    separated = (distances.inter > distances.intra[:, None]).numpy()
     shares = [
         np.mean([separated[i, j] for i in drawn for j in drawn if i != j])
         for drawn in rng.integers(10, size=(1000, 10))
     ]
-    interval = bootstrap_classes(found, repeats=20_000, seed=0)
+    interval = bootstrap_classes(distances, repeats=20_000, seed=0)
     expected = 2.262 * (10 / 9) ** 0.5 * np.std(shares)  # 97.5 % of Student's t with 9 degrees
     assert (interval.high - interval.low) / 2 == pytest.approx(expected, rel=0.1)
 
 
 def test_interval_of_other_classes_repeats_with_its_seed() -> None:
-    found = classes_of_other_widths(10, seed=0)
-    first, again, other = (bootstrap_classes(found, repeats=50, seed=seed) for seed in (1, 1, 2))
+    distances = classes_of_other_widths(10, seed=0)
+    first, again, other = (
+        bootstrap_classes(distances, repeats=50, seed=seed) for seed in (1, 1, 2)
+    )
     assert first == again != other
 
 

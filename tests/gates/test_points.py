@@ -18,7 +18,7 @@ def sample(shape: tuple[int, ...] = (3, 2, 4), dtype: torch.dtype = torch.float6
 
 
 class Stream:
-    """Batches of unequal sizes, which may be read once per call."""
+    """Batches of unequal sizes, readable once per call."""
 
     def __init__(self, points: torch.Tensor, labels: torch.Tensor = LABELS) -> None:
         self.points, self.labels, self.calls = points, labels, 0
@@ -35,11 +35,13 @@ def test_point_distances_equal_loops(
 ) -> None:
     monkeypatch.setattr(points, "_CHUNK", chunk)
     x = sample(dtype=dtype)
-    found = point_distances(Stream(x), 4)
+    distances = point_distances(Stream(x), 4)
     expected = direct_point_distances(x.double().numpy(), LABELS.numpy())
-    for one, other in zip((found.inter, found.intra, found.mean_squared), expected, strict=True):
+    for one, other in zip(
+        (distances.inter, distances.intra, distances.mean_squared), expected, strict=True
+    ):
         assert_close(one, torch.tensor(other), rtol=1e-12, atol=1e-13)
-    assert found.counts.tolist() == [5, 2, 3, 1]
+    assert distances.counts.tolist() == [5, 2, 3, 1]
 
 
 def test_points_are_left_as_they_are_and_read_twice() -> None:
@@ -51,17 +53,17 @@ def test_points_are_left_as_they_are_and_read_twice() -> None:
 
 def test_close_classes_far_from_the_origin_keep_their_digits() -> None:
     x = sample() * 1e-6 + 100
-    found = point_distances(Stream(x), 4)
+    distances = point_distances(Stream(x), 4)
     expected = direct_point_distances((x - x[0]).numpy(), LABELS.numpy())
-    assert_close(found.inter, torch.tensor(expected[0]), rtol=1e-9, atol=0)
-    assert_close(found.intra, torch.tensor(expected[1]), rtol=1e-9, atol=1e-13)
+    assert_close(distances.inter, torch.tensor(expected[0]), rtol=1e-9, atol=0)
+    assert_close(distances.intra, torch.tensor(expected[1]), rtol=1e-9, atol=1e-13)
 
 
 def test_equal_points_are_exactly_zero_apart() -> None:
     x = sample((33,))[:1].expand(len(LABELS), 33)
-    found = point_distances(Stream(x), 4)
-    assert found.inter.count_nonzero() == found.intra.count_nonzero() == 0
-    assert found.mean_squared.count_nonzero() == 0
+    distances = point_distances(Stream(x), 4)
+    assert distances.inter.count_nonzero() == distances.intra.count_nonzero() == 0
+    assert distances.mean_squared.count_nonzero() == 0
     assert point_image_distances(x, LABELS).squared.count_nonzero() == 0
 
 
@@ -104,13 +106,14 @@ def test_image_distances_of_points_give_the_distances_of_the_stream(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("cgc.gates.images._CHUNK", 50)
-    found, expected = point_image_distances(sample(), LABELS), point_distances(Stream(sample()), 4)
-    squared, intra, mean_squared = weighted_distances(found, found.mean_weights[None])
+    distances = point_image_distances(sample(), LABELS)
+    expected = point_distances(Stream(sample()), 4)
+    squared, intra, mean_squared = weighted_distances(distances, distances.mean_weights[None])
     assert_close(squared[0].sqrt(), expected.inter, rtol=1e-9, atol=1e-9)
-    # rounding of the squares shows as its root in the only image of a class
+    # in a class of one image, the rounding error of the square shows as its root
     assert_close(intra[0], expected.intra, rtol=1e-9, atol=1e-6)
     assert_close(mean_squared[0], expected.mean_squared, rtol=1e-9, atol=1e-9)
-    assert found.share == expected.share
+    assert distances.share == expected.share
 
 
 def test_image_distances_of_some_classes_are_those_of_the_whole() -> None:

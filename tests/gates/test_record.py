@@ -74,14 +74,14 @@ def test_record_gives_the_distances_of_the_layers_own_kernels() -> None:
     torch.manual_seed(0)
     layer = ContextGatedConv2d(4, 6, (3, 2), groups=2, gate_init="ones")
     images, labels = torch.randn(6, 4, 9, 8), torch.tensor([0, 1, 1, 0, 1, 0])
-    found = record_gates(nn.Sequential(layer), [(images, labels)], ["0"], classes=("cat", "dog"))[
-        "0"
-    ].distances()
+    distances = record_gates(
+        nn.Sequential(layer), [(images, labels)], ["0"], classes=("cat", "dog")
+    )["0"].distances()
     kernels = layer.modulated_kernels(images).detach().double().flatten(1)
     centres = torch.stack([kernels[labels == i].mean(0) for i in (0, 1)])
     intra = (kernels - centres[labels]).norm(dim=1)
     expected = (centres[0] - centres[1]).norm() - intra[labels == 1].mean()
-    torch.testing.assert_close(found.difference[1, 0], expected, rtol=1e-5, atol=0)
+    torch.testing.assert_close(distances.difference[1, 0], expected, rtol=1e-5, atol=0)
 
 
 def test_record_of_clips_works() -> None:

@@ -96,18 +96,18 @@ def with_gates_of_first_image(record: GateRecord) -> GateRecord:
 def test_row_holds_all_readings_of_corresponding() -> None:
     record = make_record((6, 5, 9, 6, 8), separation=0.5)
     (row,) = shares_of(conv=record)
-    found = record.distances()
+    distances = record.distances()
     for reading in ("other", "larger", "mean"):
-        assert row[f"share_{reading}"] == share_of(found.inter, found.intra, reading)
+        assert row[f"share_{reading}"] == share_of(distances.inter, distances.intra, reading)
     assert row["share_larger"] < row["share"]
 
 
 def test_row_holds_the_corrected_numbers_and_sizes_of_classes() -> None:
     record = make_record((6, 5, 9, 6, 8), separation=0.8)
     (row,) = shares_of(conv=record)
-    found = record.distances()
-    assert row["corrected_share"] == found.corrected_share < row["share"]
-    assert row["median_cdnv"] == found.median_cdnv > 0
+    distances = record.distances()
+    assert row["corrected_share"] == distances.corrected_share < row["share"]
+    assert row["median_cdnv"] == distances.median_cdnv > 0
     assert (row["images_per_class"], row["images_per_class_median"]) == (5, 6)
     assert row["corrected_class_low"] <= row["corrected_share"] <= row["corrected_class_high"]
     assert row["class_low"] <= row["share"] <= row["class_high"]
@@ -118,41 +118,41 @@ def test_points_get_the_row_of_kernels_that_are_the_same() -> None:
     record = make_record((6, 5, 9, 6, 8), channels=(3, 2), separation=0.6)
     logits_NOCK = record.input_logits[:, None] + record.output_logits[:, :, None]
     kernels = logits_NOCK.sigmoid() * record.weight.flatten(2)
-    found = measure_separation(
+    measured = measure_separation(
         point_distances(lambda: [(kernels, record.labels)], 5),
         point_image_distances(kernels, record.labels),
         repeats=40,
         seed=0,
     )
     (row,) = shares_of(conv=record)
-    assert found.pop("refused") is None
-    assert found == pytest.approx({name: row[name] for name in found}, rel=1e-9)
+    assert measured.pop("refused") is None
+    assert measured == pytest.approx({name: row[name] for name in measured}, rel=1e-9)
 
 
 def test_sample_moves_its_interval_to_the_share_of_all_classes() -> None:
     record = make_record((6, 7) * 8, separation=0.5)
     images = image_distances(record, max_images=40, seed=2)
-    found = measure_separation(record.distances(), images, repeats=60, seed=0)
+    measured = measure_separation(record.distances(), images, repeats=60, seed=0)
     sample = bootstrap_share(images, repeats=60, seed=0)
-    assert sample.share != found["share"] == record.distances().share
-    assert found["low"] - found["share"] == pytest.approx(sample.low - sample.share)
-    assert found["high"] - found["share"] == pytest.approx(sample.high - sample.share)
+    assert sample.share != measured["share"] == record.distances().share
+    assert measured["low"] - measured["share"] == pytest.approx(sample.low - sample.share)
+    assert measured["high"] - measured["share"] == pytest.approx(sample.high - sample.share)
 
 
 def test_p_value_is_that_of_the_sample_among_its_own_shuffles() -> None:
     record = one_number_each((6, 7) * 4)
     images = image_distances(record, max_images=26)
-    found = measure_separation(record.distances(), images, repeats=60, seed=0)
+    measured = measure_separation(record.distances(), images, repeats=60, seed=0)
     null = shuffled_label_shares(images, repeats=60, seed=0)
-    assert p_value(images.share, null) != p_value(found["share"], null)
-    assert found["null_p"] == p_value(images.share, null)
+    assert p_value(images.share, null) != p_value(measured["share"], null)
+    assert measured["null_p"] == p_value(images.share, null)
 
 
 def test_few_images_are_the_reason_for_no_null_of_images_that_are_there() -> None:
     record = make_record((6, 6, 4, 6, 6))
-    found = measure_separation(record.distances(), image_distances(record), repeats=9, seed=0)
-    assert (found["low"], found["null_p"], found["class_low"]) == (None, None, None)
-    assert "at least 5 images in every class: got 4" in found["refused"]
+    measured = measure_separation(record.distances(), image_distances(record), repeats=9, seed=0)
+    assert (measured["low"], measured["null_p"], measured["class_low"]) == (None, None, None)
+    assert "at least 5 images in every class: got 4" in measured["refused"]
 
 
 def test_interval_of_a_sample_is_cut_to_fractions() -> None:
@@ -163,18 +163,18 @@ def test_interval_of_a_sample_is_cut_to_fractions() -> None:
     blurred = points[:30] + 4 * torch.randn(30, 10, generator=generator)
     images = point_image_distances(blurred, labels[:30])
     sample = bootstrap_share(images, repeats=60, seed=0)
-    found = measure_separation(
+    measured = measure_separation(
         point_distances(lambda: [(points, labels)], 10), images, repeats=60, seed=0
     )
-    assert found["share"] == 1 < 1 + sample.high - sample.share
-    assert found["high"] == 1
+    assert measured["share"] == 1 < 1 + sample.high - sample.share
+    assert measured["high"] == 1
 
 
 def test_nothing_of_images_is_measured_without_them() -> None:
-    found = measure_separation(make_record((6,) * 5).distances(), None, repeats=9, seed=0)
-    assert (found["low"], found["null_p"], found["sampled_images"]) == (None, None, None)
-    assert found["class_low"] is not None
-    assert found["refused"] is None
+    measured = measure_separation(make_record((6,) * 5).distances(), None, repeats=9, seed=0)
+    assert (measured["low"], measured["null_p"], measured["sampled_images"]) == (None, None, None)
+    assert measured["class_low"] is not None
+    assert measured["refused"] is None
 
 
 def test_classes_too_large_for_a_sample_are_a_reason() -> None:

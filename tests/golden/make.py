@@ -2,7 +2,7 @@
 
 Nothing here comes from `cgc` or PyTorch: each step is written out from the equations of the paper.
 
-    python tests/golden/make.py                 compute every file again from its inputs and compare
+    python tests/golden/make.py                 recompute every file from its inputs and compare
     python tests/golden/make.py --write NAME    draw the inputs of a case of CASES; write its file
 """
 
@@ -21,7 +21,7 @@ Arrays = dict[str, np.ndarray]
 
 
 class Case(NamedTuple):
-    """What a new file is drawn for."""
+    """The specification of a new file."""
 
     seed: int
     x: tuple[int, int, int, int]  # (B, C, H, W)
@@ -135,7 +135,7 @@ def convolve(
 
 
 def draw_inputs(case: Case) -> Arrays:
-    """Draw an image batch and a state in which no part is zero, one or small beside the others."""
+    """Draw an image batch and a state in which no part is zero, one or relatively small."""
     random = np.random.default_rng(case.seed)
     (_, C, *_), (O, _, kh, kw) = case.x, case.weight
     K, N = kh * kw, C // case.group_size

@@ -1,1 +1,1 @@
-"""What tests share: samples, a checkout to run commands in, a server of Snakemake and DVC."""
+"""Shared by tests: samples, a checkout to run commands in, a Snakemake and DVC server."""

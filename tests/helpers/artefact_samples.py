@@ -1,4 +1,4 @@
-"""Artefacts of a narrowed configuration with any content, made as the steps make them."""
+"""Artefacts of a narrowed configuration with arbitrary content, made as the steps make them."""
 
 import shutil
 from pathlib import Path
@@ -16,19 +16,19 @@ CHAIN = ("train_model", "evaluate_model", "record_gates", "measure_gates")
 
 
 def narrowed_config(**train: Any) -> Config:
-    """Return the configuration of the present folder, one run of every setting.
+    """Return the current folder's configuration, with one run of every setting.
 
     Args:
-        train: what is changed in the training recipe of `RUN`.
+        train: changes to the training recipe of `RUN`.
     """
     settings = {"imagenet_default": {"train": train}}
     config = load_config(overrides=NARROWED | {"settings": settings})
-    config._is_changed = False  # it stands for what config.yaml itself says
+    config._is_changed = False  # it stands for an unchanged config.yaml
     return config
 
 
 def work_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make a folder the present one, with a configuration and nothing else."""
+    """Change to a folder that holds a configuration and nothing else."""
     shutil.copytree(ROOT / "config", folder / "config")
     monkeypatch.chdir(folder)
 
@@ -44,6 +44,6 @@ def make(config: Config, stage: str, key: str = RUN, content: bytes = b"content"
 
 
 def make_chain(config: Config) -> dict[str, Artefact]:
-    """Make a data set and a run with most that is made of it; return them by their stages."""
+    """Make a data set, a run and most artefacts derived from it; return them by stage."""
     chain = [make(config, "prepare_data", "digits"), *(make(config, stage) for stage in CHAIN)]
     return {each.stage: each for each in chain}

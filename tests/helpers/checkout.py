@@ -17,7 +17,7 @@ CODE = ("Snakefile", "config", "docs", "notebooks", "profiles", "src", "workflow
 
 
 class Checkout:
-    """The repository's code in a folder of its own, without data and results."""
+    """The repository's code in a separate folder, without data and results."""
 
     def __init__(self, folder: Path, copied: Iterable[str] = CODE) -> None:
         self.folder = folder
@@ -29,7 +29,7 @@ class Checkout:
                 shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run a command of this Python's environment there, with the copy's own package."""
+        """Run a command of this Python environment there, with the copy's own package."""
         return subprocess.run(
             command,
             cwd=self.folder,
@@ -40,11 +40,12 @@ class Checkout:
         )
 
     def begin(self, *command: str, served: bool = True) -> subprocess.Popen[bytes]:
-        """Begin a command; its output goes to begun.log.
+        """Start a command; its output goes to begun.log.
 
         Args:
             command: program and arguments.
-            served: by the server; otherwise it and what it calls are one process group, to kill.
+            served: run by the server; otherwise the command and its children form a process group
+                that can be killed.
         """
         with (self.folder / "begun.log").open("w") as log:
             return subprocess.Popen(
@@ -57,7 +58,7 @@ class Checkout:
             )
 
     def environment(self, *, served: bool = True) -> dict[str, str]:
-        """Return the variables that commands there run with, by the server or apart."""
+        """Return the environment variables of commands there, served or not."""
         paths = [str(PROGRAMS), os.environ["PATH"]]
         variables = {
             "PYTHONPATH": str(self.folder / "src"),
@@ -71,7 +72,7 @@ class Checkout:
         return os.environ | variables | {"PATH": os.pathsep.join(paths)}
 
     def succeed(self, *command: str) -> str:
-        """Run a command that must succeed; return what it told."""
+        """Run a command that must succeed; return its output."""
         done = self.run(*command)
         assert done.returncode == 0, f"{' '.join(command)}: {done.stdout}{done.stderr}"
         return done.stdout
@@ -82,9 +83,9 @@ class Checkout:
 
     def planned(self, *arguments: str) -> dict[str, int]:
         """Return how many jobs of each rule a dry run plans."""
-        told = self.snakemake(*arguments, "-n", "--quiet", "rules")
-        assert told.returncode == 0, told.stderr
-        lines = (told.stdout + told.stderr).splitlines()
+        done = self.snakemake(*arguments, "-n", "--quiet", "rules")
+        assert done.returncode == 0, done.stderr
+        lines = (done.stdout + done.stderr).splitlines()
         table = lines[lines.index("Job stats:") + 3 :] if "Job stats:" in lines else []
         counts = {}
         for line in table:
@@ -96,14 +97,14 @@ class Checkout:
 
 
 def wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
-    """Wait until a process that runs has written a file; a busy machine may take minutes."""
+    """Wait until a running process has written a file; a busy machine may take minutes."""
     while not path.exists():
         assert process.poll() is None, f"the process ended without {path}"
         time.sleep(0.02)
 
 
 def touch_in_random_order(folder: Path) -> None:
-    """Give every file another time of change, as a pull or an unpacked archive does."""
+    """Give every file a new modification time, as a pull or an unpacked archive does."""
     for path in folder.rglob("*"):
         if path.is_file() and ".git" not in path.relative_to(folder).parts:
             time_of_change = random.randrange(2_000_000_000)

@@ -12,14 +12,14 @@ OF_GATES = ["gate-share", "gate-clusters", "gate-variance", "gate-layer"]
 
 
 def paper(**overrides: Any) -> Config:
-    """Return the paper preset, or one with other settings of its name."""
+    """Return the paper preset, or a changed one under its name."""
     return load_config([PAPER_FILE], overrides)
 
 
 def judge(
     name: str, config: Config | None = None, supplement: Config | None = None
 ) -> tuple[Finding | None, str]:
-    """Return what is found for a claim, and the verdict."""
+    """Return the finding for a claim, and the verdict."""
     (claim,) = [claim for claim in load_claims() if claim.id == name]
     subject = Subject(
         config or load_config(), supplement or paper(), claim.setting, claim.paper_value

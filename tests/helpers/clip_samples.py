@@ -1,4 +1,4 @@
-"""Small videos, frame folders and clip sets: frame i, below 23, is a grey that tells i."""
+"""Small videos, frame folders and clip sets: the grey of frame i < 23 encodes i."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +21,7 @@ def grey_frame(i: int, height: int = 16, width: int = 24) -> np.ndarray:
 
 
 def frame_numbers(frames: Sequence[Image.Image]) -> list[int]:
-    """Which frames these are, by their grey."""
+    """The frames' numbers, from their greys."""
     return [round((np.asarray(frame).mean() - 30) / 10) for frame in frames]
 
 
@@ -30,7 +30,7 @@ def mp4(num_frames: int) -> bytes:
 
 
 def write_video(path: Path, num_frames: int, **options: str) -> Path:
-    """A file with one keyframe and with frames that refer to later ones, as cameras' have."""
+    """A file with one keyframe and frames that refer to later ones, like a camera's."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w", options=options) as container:
         stream = container.add_stream("libx264", rate=25, options={"bf": "2", "g": "250"})
@@ -59,6 +59,6 @@ def clip_split(lengths: Sequence[int]) -> Split:
 
 
 def write_small_set(folder: Path, lengths: Sequence[int]) -> Path:
-    """A prepared set with clips of such lengths, the first two also for validation."""
+    """A prepared set with clips of these lengths, the first two also for validation."""
     write_set(folder, clip_split(lengths), clip_split(lengths[:2]), **TEXTS, **STATISTICS)
     return folder

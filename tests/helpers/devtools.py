@@ -1,4 +1,4 @@
-"""A headless Chromium, spoken to over two pipes in the DevTools protocol."""
+"""A headless Chromium, driven over two pipes by the DevTools protocol."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from typing import Any
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 OPTIONS = (
     "--headless",
-    "--no-sandbox",  # which root, as in most containers, cannot have
+    "--no-sandbox",  # root, as in most containers, cannot use the sandbox
     "--disable-gpu",
     "--disable-dev-shm-usage",
     "--no-first-run",
@@ -29,7 +29,7 @@ def find_chromium() -> str | None:
 
 
 class Page:
-    """A tab. `events` are all that the browser told of it, as (method, parameters)."""
+    """A tab. `events` are all that the browser reported, as (method, parameters)."""
 
     def __init__(self, commands: int, answers: int) -> None:
         self._commands, self._answers = commands, answers
@@ -51,13 +51,13 @@ class Page:
             message["sessionId"] = self._session
         os.write(self._commands, json.dumps(message).encode() + b"\0")
         while True:
-            told = self._receive()
-            if told.get("id") == self._number:
-                assert "error" not in told, f"{method}: {told['error']}"
-                return told["result"]
+            answer = self._receive()
+            if answer.get("id") == self._number:
+                assert "error" not in answer, f"{method}: {answer['error']}"
+                return answer["result"]
 
     def open(self, address: str) -> None:
-        """Open an address and wait until all of it is loaded."""
+        """Open an address and wait until it is fully loaded."""
         self.events.clear()
         self.call("Page.navigate", url=address)
         while "Page.loadEventFired" not in (method for method, _ in self.events):
@@ -65,11 +65,11 @@ class Page:
 
     def evaluate(self, script: str) -> Any:
         """Return the value of an expression, awaited when it is a promise."""
-        told = self.call(
+        answer = self.call(
             "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
         )
-        assert "exceptionDetails" not in told, told
-        return told["result"].get("value")
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
 
     def show_as(self, *, width: int = 1200, height: int = 900, colours: str = "light") -> None:
         """Set the size of the window in pixels, and the reader's colours, light or dark."""
@@ -79,7 +79,7 @@ class Page:
         self.call("Emulation.setEmulatedMedia", features=[preferred])
 
     def _receive(self, seconds: float = 30) -> dict[str, Any]:
-        """Return the next message; an event is kept as well."""
+        """Return the next message; if it is an event, also store it."""
         end = time.monotonic() + seconds
         while b"\0" not in self._rest:
             ready, _, _ = select.select([self._answers], [], [], max(0, end - time.monotonic()))
@@ -88,15 +88,15 @@ class Page:
             assert received, "the browser ended"
             self._rest += received
         message, _, self._rest = self._rest.partition(b"\0")
-        told = json.loads(message)
-        if "method" in told:
-            self.events.append((told["method"], told["params"]))
-        return told
+        decoded = json.loads(message)
+        if "method" in decoded:
+            self.events.append((decoded["method"], decoded["params"]))
+        return decoded
 
 
 @contextmanager
 def browser_page(program: str, profile: Path) -> Iterator[Page]:
-    """Start the browser with a profile of its own and yield a page of it."""
+    """Start the browser with a fresh profile and yield a page."""
     command_read, command_write = os.pipe()
     answer_read, answer_write = os.pipe()
 
@@ -108,7 +108,7 @@ def browser_page(program: str, profile: Path) -> Iterator[Page]:
     process = subprocess.Popen(
         [program, *OPTIONS, f"--user-data-dir={profile}"],
         preexec_fn=connect,
-        close_fds=False,  # pipes are not inherited but by these two numbers
+        close_fds=False,  # pipes are inherited only as these two descriptors
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -117,7 +117,7 @@ def browser_page(program: str, profile: Path) -> Iterator[Page]:
     try:
         yield Page(command_write, answer_read)
     finally:
-        os.close(command_write)  # it ends when nobody is there any more
+        os.close(command_write)  # the browser exits when its pipe is closed
         os.close(answer_read)
         process.terminate()
         process.wait(timeout=30)

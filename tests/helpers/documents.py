@@ -1,7 +1,7 @@
-"""What the README and the pages of docs/ hold: blocks of code, inline code, links, headings.
+"""Contents of the README and the pages of docs/: code blocks, inline code, links, headings.
 
-Commands stand in ```bash blocks and in inline code; ```text blocks are what programs tell, or
-layouts of folders, and hold no commands.
+Commands are in ```bash blocks and in inline code; ```text blocks are program output or folder
+layouts, and hold no commands.
 """
 
 import re
@@ -22,7 +22,7 @@ HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 
 class Block(NamedTuple):
-    """A block of code: on which page, in which language, and its text without indentation."""
+    """A code block: its page, its language, and its text without indentation."""
 
     page: Path
     language: str
@@ -33,7 +33,7 @@ class Block(NamedTuple):
 
 
 class Command(NamedTuple):
-    """A command that a page tells to type: on which page, and its words."""
+    """A command that a page asks the reader to type: the page and the words."""
 
     page: Path
     words: tuple[str, ...]
@@ -45,10 +45,10 @@ class Command(NamedTuple):
 def blocks(*languages: str) -> list[Block]:
     """Return the blocks in some languages."""
     return [
-        Block(page, found["language"], textwrap.dedent(found["text"]))
+        Block(page, match["language"], textwrap.dedent(match["text"]))
         for page in PAGES
-        for found in FENCE.finditer(page.read_text())
-        if found["language"] in languages
+        for match in FENCE.finditer(page.read_text())
+        if match["language"] in languages
     ]
 
 
@@ -58,7 +58,7 @@ def prose(page: Path) -> str:
 
 
 def inline_codes(page: Path) -> list[str]:
-    """Return a page's inline code; what runs over the end of a line is joined."""
+    """Return a page's inline code; code that spans lines is joined."""
     return [" ".join(code.split()) for code in INLINE.findall(prose(page))]
 
 
@@ -74,11 +74,11 @@ def anchors(page: Path) -> set[str]:
 
 
 def commands() -> list[Command]:
-    """Return every command of every page, once: of the blocks, and inline ones with arguments."""
+    """Return every command of every page once: from blocks, and inline ones with arguments."""
     in_blocks = [(b.page, line) for b in blocks("bash") for line in b.text.splitlines()]
     inline = [(page, code) for page in PAGES for code in inline_codes(page) if _is_command(code)]
-    found = [c for page, text in (*in_blocks, *inline) for c in _split(page, text)]
-    return list(dict.fromkeys(found))
+    listed = [c for page, text in (*in_blocks, *inline) for c in _split(page, text)]
+    return list(dict.fromkeys(listed))
 
 
 def _is_command(code: str) -> bool:

@@ -1,4 +1,4 @@
-"""Everything that the report shows, made up where making it takes long, with true records."""
+"""Everything in the report, made up where computing it takes long, with true records."""
 
 import json
 from pathlib import Path
@@ -22,10 +22,10 @@ HOSTILE = "<script>document.title = 'broken'</script>"
 
 
 class Reported(NamedTuple):
-    """A whole artifact with its report.
+    """A complete artifact with its report.
 
     Attributes:
-        folder: holds everything; not to be changed, `own_report` is a copy.
+        folder: holds everything; do not change it, `own_report` is a copy.
         config: its preset.
         html: the report.
     """
@@ -69,7 +69,7 @@ CLAIMS = [
 
 
 def publish_all() -> Config:
-    """Make a whole artifact of the present folder, which is empty; return its configuration."""
+    """Make a complete artifact in the current, empty folder; return its configuration."""
     for name in ("config", "docs"):
         Path(name).symlink_to(ROOT / name)
     config = load_config()
@@ -90,7 +90,7 @@ def publish_items(config: Config) -> None:
 
 
 def publish_table(config: Config, name: str) -> None:
-    """Publish made-up claims, or the true table of the few runs that there are."""
+    """Publish made-up claims, or the true table of the few existing runs."""
     is_claims = name == "claims"
     frame = pd.DataFrame(CLAIMS, dtype=object) if is_claims else TABLES[name].frame(config)
     layout = TABLES[name].layout

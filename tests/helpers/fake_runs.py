@@ -1,4 +1,4 @@
-"""Artefacts with made-up contents and true provenance, to make tables from."""
+"""Artefacts with made-up contents and true provenance, as sources of tables."""
 
 import json
 from typing import Any
@@ -12,34 +12,36 @@ MADE_UP = {"run.json": RUN_FILE, "dataset.json": json.dumps({"classes": list("01
 
 
 def make(
-    config: Config, made: Artefact, contents: dict[str, str | bytes] | None = None
+    config: Config, artefact: Artefact, contents: dict[str, str | bytes] | None = None
 ) -> Artefact:
-    """Make an artefact as its step would, and what it is made from where that is missing."""
-    for upstream in provenance.recipe(made.stage, made.key, config)["upstream"]:
+    """Make an artefact as its step would, and any missing artefacts upstream."""
+    for upstream in provenance.recipe(artefact.stage, artefact.key, config)["upstream"]:
         source = provenance.artefact_of(*upstream.split(":", 1), config.results_name)
         if provenance.why_stale(source, config):
             make(config, source)
-    spec = provenance.write_spec(config, made.stage, made.key, ["a test"])
-    this = job.start(spec, made.stage)
-    for name in made.files:
+    spec = provenance.write_spec(config, artefact.stage, artefact.key, ["a test"])
+    this = job.start(spec, artefact.stage)
+    for name in artefact.files:
         content = (contents or MADE_UP).get(name, "made up")
         this.output(name).parent.mkdir(parents=True, exist_ok=True)
         this.output(name).write_bytes(content if isinstance(content, bytes) else content.encode())
     this.finish()
-    return made
+    return artefact
 
 
 def make_metrics(config: Config, run: str, **scores: Any) -> Artefact:
-    """Make the evaluation of a run, with plausible numbers for what is not given."""
+    """Make the evaluation of a run, with plausible defaults."""
     metrics = {"top1_percent": 50.0, "top5_percent": 80.0, "loss": 1.25}
     metrics |= {f"{name}_6_views": value + 1 for name, value in metrics.items()}
     metrics |= {"num_images": 450, "num_parameters": 1234567, "num_macs": 89012345}
-    made = provenance.artefact_of("evaluate_model", run, config.results_name)
-    return make(config, made, {"metrics.json": json.dumps(metrics | {"device": "cpu"} | scores)})
+    artefact = provenance.artefact_of("evaluate_model", run, config.results_name)
+    return make(
+        config, artefact, {"metrics.json": json.dumps(metrics | {"device": "cpu"} | scores)}
+    )
 
 
 def separation(share: float, **changes: Any) -> dict[str, Any]:
-    """What `cgc.gates.shares.measure_separation` returns, with plausible numbers."""
+    """A result of `cgc.gates.shares.measure_separation`, with plausible numbers."""
     row = {"share": share, "low": share - 0.02, "high": share + 0.02, "level": 0.95}
     row |= {"class_low": share - 0.04, "class_high": share + 0.04}
     row |= {"corrected_share": share - 0.01, "median_cdnv": 0.5}
@@ -69,15 +71,17 @@ def make_shares(
 ) -> Artefact:
     """Make the shares of all gated layers of a run, the analysed one by default."""
     rows = [row | {"share": untrained} for row in trained]
-    made = provenance.artefact_of("measure_all_gates", run or config.gates.run, config.results_name)
+    artefact = provenance.artefact_of(
+        "measure_all_gates", run or config.gates.run, config.results_name
+    )
     shares = json.dumps({"trained": trained, "untrained": rows})
-    return make(config, made, {"gate_shares.json": shares})
+    return make(config, artefact, {"gate_shares.json": shares})
 
 
 def make_controls(
     config: Config, rows: list[dict[str, Any]], snapshots: list[dict[str, Any]] | None = None
 ) -> Artefact:
     """Make the controls of the analysed run, and those of the epochs before its last."""
-    made = provenance.artefact_of("measure_controls", config.gates.run, config.results_name)
+    artefact = provenance.artefact_of("measure_controls", config.gates.run, config.results_name)
     contents = {"gate_controls.json": rows, "gate_snapshots.json": snapshots or []}
-    return make(config, made, {name: json.dumps(content) for name, content in contents.items()})
+    return make(config, artefact, {name: json.dumps(content) for name, content in contents.items()})

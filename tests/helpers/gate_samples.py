@@ -1,4 +1,4 @@
-"""Small gated layers to analyse, and what A.1 says about them, by plain loops."""
+"""Small gated layers to analyse, and the analysis of A.1 in plain loops."""
 
 from collections.abc import Sequence
 from math import exp, sqrt
@@ -44,18 +44,18 @@ def make_record(
 
 
 def one_number_each(counts: Sequence[int]) -> GateRecord:
-    """A record of kernels of one number: even shuffled labels separate some of their classes."""
+    """A record of one-element kernels: even shuffled labels separate some of their classes."""
     return make_record(counts, channels=(1, 1), kernel_size=(1, 1), separation=0.5)
 
 
 def direct_distances(record: GateRecord) -> tuple[Numbers, Numbers, Numbers]:
-    """Inter, intra and mean squared distances with every kernel in memory, one number at a time."""
+    """Inter, intra and mean squared distances, all kernels in memory, one element at a time."""
     kernels = np.array([_kernel(record, n) for n in range(len(record.labels))])
     return direct_point_distances(kernels, record.labels.numpy())
 
 
 def direct_point_distances(points: Numbers, labels: Numbers) -> tuple[Numbers, Numbers, Numbers]:
-    """Inter, intra and mean squared distances of points (N, ...), one number at a time."""
+    """Inter, intra and mean squared distances of points (N, ...), one element at a time."""
     members = [points[labels == i] for i in range(labels.max() + 1)]
     centres = [points_n.mean(0) for points_n in members]
     inter = [[_distance(a, b) for b in centres] for a in centres]
@@ -71,9 +71,9 @@ def direct_point_distances(points: Numbers, labels: Numbers) -> tuple[Numbers, N
 def _kernel(record: GateRecord, n: int) -> Numbers:
     weight = record.weight.flatten(2).numpy()
     kernel = np.empty_like(weight, dtype=np.float64)
-    outputs, seen, _ = weight.shape
+    outputs, inputs, _ = weight.shape
     for o, c, k in np.ndindex(weight.shape):
-        first = o // (outputs // record.groups) * seen
+        first = o // (outputs // record.groups) * inputs
         logit = float(record.input_logits[n, first + c, k] + record.output_logits[n, o, k])
         kernel[o, c, k] = _sigmoid(logit) * weight[o, c, k]
     return kernel

@@ -1,4 +1,4 @@
-"""Files from strangers, and what reads them: each is either refused in a line or used as it is.
+"""Untrusted files and their readers: each file is refused in one line or used.
 
 A case is written into a folder that holds a small good source of its kind.
 """
@@ -39,10 +39,10 @@ class Case(NamedTuple):
     """A hostile file.
 
     Attributes:
-        kind: of source, a key of `KINDS`.
-        name: what is wrong with it.
-        write: writes it into a good source.
-        refused: whether it must be; otherwise it is used, or left out with a note.
+        kind: the kind of source, a key of `KINDS`.
+        name: the defect.
+        write: writes the file into a good source.
+        refused: whether it must be refused; otherwise it is used, or left out with a note.
     """
 
     kind: str
@@ -87,7 +87,7 @@ def image_source(folder: Path) -> None:
 
 
 def png(width: int, height: int, data: bytes = b"", depth: int = 8, colour: int = 2) -> bytes:
-    """Return a PNG file that says a size, with any data."""
+    """Return a PNG file that declares a size, with arbitrary data."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return (
@@ -209,7 +209,7 @@ PARQUET = [
 ] + [Case("parquet", "a FIFO", special(TRAIN, os.mkfifo))]
 
 
-# Lists of folders of frames
+# Lists of frame folders
 
 
 def list_source(folder: Path) -> None:
@@ -318,7 +318,7 @@ def safetensors(header: object, data: bytes = b"", length: int | None = None) ->
 
 
 def of_architecture(**changes: object) -> bytes:
-    """Return a file without tensors that says its architecture."""
+    """Return a file that declares its architecture and has no tensors."""
     metadata = {"architecture": json.dumps(asdict(SMALL) | changes)}
     return safetensors({"__metadata__": metadata})
 
@@ -382,7 +382,7 @@ PROVENANCE = [
 
 
 class Kind(NamedTuple):
-    """A kind of files.
+    """A kind of file.
 
     Attributes:
         source: writes a good source into a folder.

@@ -1,4 +1,4 @@
-"""Small images and splits for the tests of this folder."""
+"""Small images and splits."""
 
 import io
 from collections.abc import Sequence

@@ -21,7 +21,7 @@ HISTORY = "epoch,validation_top1_percent\n1,40\n2,50\n"
 
 
 def train(config: Config, run: str, **scores: Any) -> None:
-    """Make a run with a history and what it scored."""
+    """Make a run with a history and scores."""
     trained = artefact_of("train_model", run, config.results_name)
     about = json.dumps({"device": "Test GPU", "duration_seconds": 36.0, "commit": "abc123"})
     make(config, trained, {"history.csv": HISTORY, "run.json": about})
@@ -37,12 +37,12 @@ def measure(config: Config) -> None:
     unknown = control("plain_features", None, refused="there is no plain run")
     rows = [control("kernels", SHARES[0]), control("pixels", 0.3), unknown, *draws]
     make_controls(config, rows, [control("kernels", 0.4, epoch=1)])
-    made = artefact_of("measure_gates", config.gates.run, config.results_name)
-    make(config, made, {"gate_distances.safetensors": _distances()})
+    artefact = artefact_of("measure_gates", config.gates.run, config.results_name)
+    make(config, artefact, {"gate_distances.safetensors": _distances()})
 
 
 def _distances() -> bytes:
-    """Return the file of three classes that are further apart than they are wide."""
+    """Return the file of three classes that are further apart than their spread."""
     inter_MM = 3 * (1 - torch.eye(3, dtype=torch.float64))
     one_M = torch.ones(3, dtype=torch.float64)
     distances = GateDistances(inter_MM, one_M, torch.full((3,), 5), one_M.square())

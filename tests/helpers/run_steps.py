@@ -1,7 +1,7 @@
-"""Run every step once, on a few images, and note which files of ours each of them imported.
+"""Run every step once, on a few images, and note which of our files each imports.
 
-A process for each step is forked from this one, which has imported nothing of ours. It runs in a
-folder with a configuration, and writes `imported.json`: file names by artefact.
+Each step runs in a process forked from this one, which has imported none of our code. The script
+runs in a folder with a configuration, and writes `imported.json`: file names by artefact.
 """
 
 import gc
@@ -44,13 +44,13 @@ IMPORTED = Path("imported.json")
 
 
 def run(stage: str, key: str) -> list[str]:
-    """Run a step as `cgc` does; return the files of ours that it imported."""
+    """Run a step as `cgc` does; return which of our files it imported."""
     from cgc import provenance
     from cgc.config import load_config
     from cgc.provenance import job
 
     spec = provenance.write_spec(load_config(overrides=OVERRIDES), stage, key, ["a test"])
-    before = files_of_ours()  # of provenance, and what it imports
+    before = files_of_ours()  # provenance and its imports
     started = job.start(spec, stage)
     getattr(import_module(provenance.STAGES[stage]), f"run_{stage}")(started)
     return sorted(files_of_ours() - before)
@@ -66,7 +66,7 @@ def main() -> None:
     for name in PACKAGES:
         import_module(name)
     assert not files_of_ours()
-    gc.freeze()  # children share the memory of what is imported
+    gc.freeze()  # children share the memory of the imported modules
     for stage, key in STEPS:
         if child := os.fork():
             status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -74,7 +74,7 @@ def main() -> None:
             imported |= json.loads(IMPORTED.read_text())
         else:
             IMPORTED.write_text(json.dumps({f"{stage}:{key}": run(stage, key)}))
-            os._exit(0)  # without the time that it takes to free everything
+            os._exit(0)  # skips the slow clean-up
     IMPORTED.write_text(json.dumps(imported))
 
 

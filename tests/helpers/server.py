@@ -1,8 +1,8 @@
-"""Snakemake, DVC and `cgc` without the seconds that their imports take.
+"""Snakemake, DVC and `cgc` without the seconds of importing them.
 
-A server imports these once per session, and nothing of this project. Programs of their names, first
-on PATH, hand it their arguments, environment and output; it forks, and the child runs the command
-with the code of the checkout that it was called in. So DVC's own calls of Snakemake are served too,
+A server imports third-party code once per session, and nothing of this project. Programs of the
+same names, first on PATH, hand it their arguments, environment and output. It forks, and the child
+runs the command with the code of the calling checkout. So DVC's calls of Snakemake are served too,
 and Snakemake's of `cgc`.
 """
 
@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import NoReturn
 
 PROGRAMS = {"snakemake": "snakemake.cli", "dvc": "dvc.cli", "cgc": "cgc.__main__"}
-IMPORTED = (  # by them
+IMPORTED = (  # by these programs
     "snakemake.cli",
     "dvc.cli",
     "dvc.cli.parser",
@@ -58,14 +58,14 @@ with socket.socket(socket.AF_UNIX) as connection:
 
 @cache
 def start() -> Path:
-    """Start the server, once; return the folder of its `socket` and its programs, `bin`."""
+    """Start the server once; return the folder with its `socket` and its programs, `bin`."""
     folder = Path(tempfile.mkdtemp(prefix="served"))
     for name in PROGRAMS:
         write_client(folder / "bin" / name)
     command = [sys.executable, __file__, str(folder / "socket")]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     atexit.register(shutil.rmtree, folder)
-    atexit.register(process.communicate)  # closes its stdin, which ends it; before that
+    atexit.register(process.communicate)  # runs first: closes stdin, which ends the server
     assert process.stdout is not None
     assert process.stdout.read(len(READY)) == READY
     return folder
@@ -75,8 +75,8 @@ def write_client(path: Path, code: str = "") -> None:
     """Write a program that lets the server run it.
 
     Args:
-        path: of the program.
-        code: of a Python script to run; without it the name of the file says what to run.
+        path: where the program goes.
+        code: a Python script to run; if empty, the file's name selects the command.
     """
     path.parent.mkdir(exist_ok=True)
     path.write_text(CLIENT)
@@ -92,7 +92,7 @@ def serve(path: str) -> None:
         import_module(name)
     gc.freeze()  # children share these objects' memory
     gc.enable()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that answer
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the answering processes
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen()
@@ -126,7 +126,7 @@ def answer(connection: socket.socket) -> NoReturn:
     status = run(Path(program))
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(status)  # without the time that it takes to forget everything
+    os._exit(status)  # skips the slow clean-up
 
 
 def run(program: Path) -> int:

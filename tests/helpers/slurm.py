@@ -1,4 +1,4 @@
-"""A cluster of SLURM with one node, this machine, from Debian's slurmctld, slurmd and munge."""
+"""A SLURM cluster of one node, this machine, from Debian's slurmctld, slurmd and munge."""
 
 import getpass
 import os
@@ -48,16 +48,16 @@ PartitionName=all Nodes={host} Default=YES MaxTime=INFINITE State=UP DefMemPerCP
 
 
 def missing_programs() -> list[str]:
-    """Return which programs of SLURM this machine lacks."""
+    """Return the SLURM programs that this machine lacks."""
     return [name for name in (*DAEMONS, *COMMANDS) if shutil.which(name) is None]
 
 
 class Cluster:
-    """A cluster that runs.
+    """A running cluster.
 
     Attributes:
         programs: a folder with SLURM's commands for this cluster, to put first on PATH. They set
-            SLURM_CONF themselves, for Snakemake clears SLURM's variables within a job.
+            SLURM_CONF themselves, because Snakemake clears SLURM's variables within a job.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -71,21 +71,21 @@ class Cluster:
             program.chmod(0o755)
 
     def command(self, name: str, *arguments: str) -> str:
-        """Run a command of SLURM; return its output."""
+        """Run a SLURM command; return its output."""
         done = subprocess.run(
             [self.programs / name, *arguments], capture_output=True, text=True, check=True
         )
         return done.stdout
 
     def jobs(self) -> dict[str, str]:
-        """Return the state of each job that waits or runs, by its number."""
+        """Return the state of each pending or running job, by its number."""
         lines = self.command("squeue", "--noheader", "--format=%i %T").splitlines()
         return dict(line.split() for line in lines)
 
 
 @contextmanager
 def cluster(folder: Path) -> Iterator[Cluster]:
-    """Start a cluster that keeps everything in a folder; end it and its jobs with the block."""
+    """Start a cluster that keeps everything in a folder; stop it and its jobs on exit."""
     for name in ("state", "spool"):
         (folder / name).mkdir()
     ports = free_ports(2)
@@ -138,7 +138,7 @@ def free_ports(number: int) -> list[int]:
 
 
 def wait_until(condition: Callable[[], object], seconds: float) -> None:
-    """Wait until something holds; a program or a file that is not there yet counts as no."""
+    """Wait until a condition holds; a failing program or a missing file counts as no."""
     end = time.monotonic() + seconds
     while True:
         try:

@@ -1,8 +1,8 @@
-"""A `cgc` whose steps are done at once: they write a few bytes where the real ones compute.
+"""A `cgc` with instant steps: they write a few bytes where the real ones compute.
 
-It notes every call in calls.txt. All that decides what runs is real: specs, inputs and provenance
-go through `cgc.provenance.job`, and other commands than steps are those of `cgc` itself. The same
-recipe makes the same bytes, but for the files that tell of a training.
+It notes every call in calls.txt. Everything that decides what runs is real: specs, inputs and
+provenance go through `cgc.provenance.job`, and commands other than steps are those of `cgc` itself.
+The same recipe makes the same bytes, except in the files that record a training.
 """
 
 import json
@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 
 CALLS = Path("calls.txt")
-GO_ON = Path("go_on")  # what steps wait for when STAND_IN_WAITS is set
-PUBLISHED = Path("published.json")  # the files of every command that publishes
+GO_ON = Path("go_on")  # steps wait for it when STAND_IN_WAITS is set
+PUBLISHED = Path("published.json")  # the files of every publishing command
 
 
 def main() -> None:
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def publish(call: str, files: list[Path], publication: Path) -> None:
-    """Make the files of a figure or table, as if it showed all that was made."""
+    """Make the files of a figure or table, as if it showed every existing artefact."""
     from cgc import provenance
     from cgc.provenance.publication import publish_record
 
@@ -47,7 +47,7 @@ def publish(call: str, files: list[Path], publication: Path) -> None:
     for file in outputs:
         file.write_text(call)
     config = provenance.read_publication(publication)
-    shown = [made for made in provenance.artefacts(config) if made.provenance.exists()]
+    shown = [artefact for artefact in provenance.artefacts(config) if artefact.provenance.exists()]
     for record in records:
         publish_record(config, record.name.removesuffix(".provenance.json"), outputs, shown)
 
@@ -74,7 +74,7 @@ def make(stage: str, spec: Path) -> None:
 
 
 def content(name: str, chance: random.Random) -> bytes:
-    """Return bytes that fit a file's name; drawn from `chance`, or anew for a training's record."""
+    """Return bytes that fit a file's name, drawn from `chance`; a training's record is random."""
     match name:
         case "history.csv":
             return f"epoch,validation_top1_percent\n1,{random.random()}\n".encode()

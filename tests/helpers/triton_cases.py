@@ -1,7 +1,7 @@
-"""Run by `test_gated_conv_triton.py` in a process of its own, where Triton interprets its kernels.
+"""Run by `test_gated_conv_triton.py` in a separate process, where Triton interprets its kernels.
 
 Prints, as JSON, the relative error of the output and every gradient against float64, per case.
-The interpreter has no products of bfloat16; float16 takes the same way through the kernels.
+The interpreter cannot multiply bfloat16; float16 takes the same path through the kernels.
 """
 
 import json
@@ -10,7 +10,7 @@ import torch
 
 from cgc.layers.gated_conv import gated_conv2d
 
-# B, C, O, size, kernel, options: asymmetric, with tiles that are not full, and more than one
+# B, C, O, size, kernel, options: asymmetric, with partial tiles, and more than one tile
 CASES = {
     "strided": (3, 5, 20, (5, 6), (3, 2), {"stride": (2, 1), "padding": (1, 2)}),
     "dilated": (2, 18, 4, (6, 5), (2, 3), {"stride": (1, 2), "padding": 1, "dilation": (2, 1)}),
@@ -23,13 +23,13 @@ def relative_errors(dtype: torch.dtype, layout: torch.memory_format, case: str) 
     torch.manual_seed(0)
     K = kernel[0] * kernel[1]
     x = torch.randn(B, C, *size).to(dtype, memory_format=layout)
-    given = [x, torch.randn(O, C, *kernel), 30 * torch.randn(B, C, K), torch.randn(B, O, K)]
+    operands = [x, torch.randn(O, C, *kernel), 30 * torch.randn(B, C, K), torch.randn(B, O, K)]
     results = []
     for backend, to in (
         ("triton", [dtype] * 2 + [torch.float32] * 2),
         ("loop", [torch.float64] * 4),
     ):
-        tensors = [t.to(d).requires_grad_() for t, d in zip(given, to, strict=True)]
+        tensors = [t.to(d).requires_grad_() for t, d in zip(operands, to, strict=True)]
         y = gated_conv2d(*tensors, **options, backend=backend)
         torch.manual_seed(1)
         grad = torch.randn(y.shape).to(dtype).to(y.dtype)

@@ -1,4 +1,4 @@
-"""A small preset under git and DVC, whose steps are done at once (see stand_in.py)."""
+"""A small preset under git and DVC, with instant steps (see stand_in.py)."""
 
 import json
 import re
@@ -32,7 +32,7 @@ JOB = re.compile(r"^    output: (.+)\n(?:    .+\n)*Shell command: cgc (.+?) > ",
 
 
 class Versioned(Checkout):
-    """A checkout with stand-in steps; no settings of the machine's user play a part."""
+    """A checkout with stand-in steps, unaffected by the user's settings."""
 
     def environment(self, *, served: bool = True) -> dict[str, str]:
         base = super().environment(served=served)
@@ -43,7 +43,7 @@ class Versioned(Checkout):
 
     @classmethod
     def new(cls, folder: Path) -> "Versioned":
-        """Make the first checkout and commit it, with nothing made yet."""
+        """Make the first checkout and commit it, without results."""
         (folder / ".dvc").mkdir()
         checkout = cls(folder, (*CODE, *VERSIONS))
         checkout.edit("config/config.yaml", "\n\nexecution:", f"\n{NARROWED}\nexecution:")
@@ -81,7 +81,7 @@ class Versioned(Checkout):
         self.succeed("git", "commit", "--quiet", "--message", "as it is")
 
     def edit(self, path: str, old: str, new: str) -> None:
-        """Replace the one place where a file says `old`."""
+        """Replace the only occurrence of `old` in a file."""
         text = (self.folder / path).read_text()
         assert text.count(old) == 1, f"{path} says {old!r} {text.count(old)} times"
         (self.folder / path).write_text(text.replace(old, new))
@@ -92,7 +92,7 @@ class Versioned(Checkout):
             file.write("# a comment\n")
 
     def change(self, path: str) -> None:
-        """Edit a source file so that its code is another."""
+        """Edit a source file so that its code changes."""
         with (self.folder / path).open("a") as file:
             file.write("changed = True\n")
 
@@ -112,7 +112,7 @@ class Versioned(Checkout):
         return {stage: planned[stage] for stage in provenance.STAGES if stage in planned}
 
     def calls(self) -> list[str]:
-        """Return the steps that were done since this was last asked, in order."""
+        """Return the steps that ran since the last call, in order."""
         path = self.folder / "calls.txt"
         calls = path.read_text().splitlines() if path.exists() else []
         path.unlink(missing_ok=True)

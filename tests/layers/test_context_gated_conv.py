@@ -1,4 +1,4 @@
-"""The layer as a drop-in for nn.Conv2d, its parameters, and how its gates start and learn."""
+"""The layer as a drop-in for nn.Conv2d, its parameters, and its gates' start and training."""
 
 import doctest
 
@@ -65,7 +65,7 @@ def test_state_dict_names_and_shapes_are_the_contract():
     C, O, K, d, g = 32, 48, 15, 8, 16
     state = ContextGatedConv2d(C, O, (3, 5)).state_dict()
     norms = {"input_norm": C, "interaction_norm": C, "output_norm": O}
-    wanted = {
+    expected = {
         "weight": (O, C, 3, 5),
         "bias": (O,),
         "context_encoder.weight": (d, K),
@@ -74,10 +74,10 @@ def test_state_dict_names_and_shapes_are_the_contract():
         "output_decoder.weight": (K, d),
     }
     for norm, channels in norms.items():
-        wanted |= {f"{norm}.{n}": (channels,) for n in ("weight", "bias")}
-        wanted |= {f"{norm}.running_{n}": (channels,) for n in ("mean", "var")}
-        wanted[f"{norm}.num_batches_tracked"] = ()
-    assert {name: tuple(tensor.shape) for name, tensor in state.items()} == wanted
+        expected |= {f"{norm}.{n}": (channels,) for n in ("weight", "bias")}
+        expected |= {f"{norm}.running_{n}": (channels,) for n in ("mean", "var")}
+        expected[f"{norm}.num_batches_tracked"] = ()
+    assert {name: tuple(tensor.shape) for name, tensor in state.items()} == expected
 
 
 @pytest.mark.parametrize(

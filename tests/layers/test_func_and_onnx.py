@@ -15,7 +15,7 @@ OPERANDS = {"x": 0, "weight": 1, "input_logits": 2, "output_logits": 3}
 
 
 def operands() -> tuple[Tensor, ...]:
-    """Of a convolution with groups, from 4 to 6 channels, of rectangular maps and kernels."""
+    """Operands of a grouped convolution, 4 to 6 channels, rectangular maps and kernels."""
     generator = torch.Generator().manual_seed(0)
     shapes = (3, 4, 7, 6), (6, 2, 3, 2), (3, 4, 6), (3, 6, 6)
     return tuple(torch.randn(*s, dtype=torch.float64, generator=generator) for s in shapes)
@@ -115,5 +115,5 @@ def test_layer_in_onnx_agrees_for_any_batch(tmp_path: Path) -> None:
     program.save(tmp_path / "network.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "network.onnx")
     x = torch.randn(5, 3, 16, 16)
-    (found,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
-    torch.testing.assert_close(torch.from_numpy(found), model(x).detach(), rtol=1e-4, atol=1e-5)
+    (output,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+    torch.testing.assert_close(torch.from_numpy(output), model(x).detach(), rtol=1e-4, atol=1e-5)

@@ -35,7 +35,7 @@ def operands(*, B=3, C=6, O=12, kernel=(3, 2), size=(7, 9), groups=1, bias=False
 
 
 def loop_kernels(weight, G1, G2, groups):
-    """The definition, one number at a time."""
+    """The definition, one element at a time."""
     B, (O, C_per_group, *kernel) = len(G1), weight.shape
     kernels = torch.zeros(B, O, C_per_group, *kernel, dtype=weight.dtype)
     flat_weight, flat_kernels = weight.flatten(2), kernels.view(B, O, C_per_group, -1)
@@ -51,11 +51,13 @@ def loop_kernels(weight, G1, G2, groups):
 
 @pytest.mark.parametrize("groups", [1, 2, 6])
 def test_modulated_kernels_equal_the_definition(groups):
-    given = operands(groups=groups)
+    arguments = operands(groups=groups)
     kernels = modulated_kernels(
-        given["weight"], given["input_logits"], given["output_logits"], groups
+        arguments["weight"], arguments["input_logits"], arguments["output_logits"], groups
     )
-    oracle = loop_kernels(given["weight"], given["input_logits"], given["output_logits"], groups)
+    oracle = loop_kernels(
+        arguments["weight"], arguments["input_logits"], arguments["output_logits"], groups
+    )
     torch.testing.assert_close(kernels, oracle, rtol=1e-12, atol=1e-12)
 
 
@@ -64,41 +66,51 @@ def test_modulated_kernels_equal_the_definition(groups):
 def test_gated_conv2d_equals_one_convolution_per_sample(options, backend):
     geometry = {k: v for k, v in options.items() if k != "bias"}
     groups = options.get("groups", 1)
-    given = operands(groups=groups, bias="bias" in options)
-    y = gated_conv2d(**given, **geometry, backend=backend)
-    kernels = loop_kernels(given["weight"], given["input_logits"], given["output_logits"], groups)
+    arguments = operands(groups=groups, bias="bias" in options)
+    y = gated_conv2d(**arguments, **geometry, backend=backend)
+    kernels = loop_kernels(
+        arguments["weight"], arguments["input_logits"], arguments["output_logits"], groups
+    )
     oracle = [
-        F.conv2d(given["x"][b : b + 1], kernels[b], given.get("bias"), **geometry) for b in range(3)
+        F.conv2d(arguments["x"][b : b + 1], kernels[b], arguments.get("bias"), **geometry)
+        for b in range(3)
     ]
     torch.testing.assert_close(y, torch.cat(oracle), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_gated_conv3d_equals_one_convolution_per_sample(backend):
-    given = operands(kernel=(2, 3, 1), size=(4, 5, 6), groups=2, bias=True)
+    arguments = operands(kernel=(2, 3, 1), size=(4, 5, 6), groups=2, bias=True)
     geometry = {"stride": (1, 2, 1), "padding": (1, 0, 2), "groups": 2}
-    y = gated_conv3d(**given, **geometry, backend=backend)
-    kernels = loop_kernels(given["weight"], given["input_logits"], given["output_logits"], 2)
+    y = gated_conv3d(**arguments, **geometry, backend=backend)
+    kernels = loop_kernels(
+        arguments["weight"], arguments["input_logits"], arguments["output_logits"], 2
+    )
     oracle = [
-        F.conv3d(given["x"][b : b + 1], kernels[b], given["bias"], **geometry) for b in range(3)
+        F.conv3d(arguments["x"][b : b + 1], kernels[b], arguments["bias"], **geometry)
+        for b in range(3)
     ]
     torch.testing.assert_close(y, torch.cat(oracle), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_gates_of_one_give_the_plain_convolution(backend):
-    given = operands(bias=True)
-    open_gates = {name: torch.full_like(given[name], 400.0) for name in given if "logits" in name}
-    y = gated_conv2d(**given | open_gates, padding=1, backend=backend)
-    torch.testing.assert_close(y, F.conv2d(given["x"], given["weight"], given["bias"], padding=1))
+    arguments = operands(bias=True)
+    open_gates = {
+        name: torch.full_like(arguments[name], 400.0) for name in arguments if "logits" in name
+    }
+    y = gated_conv2d(**arguments | open_gates, padding=1, backend=backend)
+    torch.testing.assert_close(
+        y, F.conv2d(arguments["x"], arguments["weight"], arguments["bias"], padding=1)
+    )
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("groups", [1, 2])
 def test_gradients_of_every_operand_are_right(groups, backend):
-    given = operands(B=2, C=4, O=2, size=(4, 3), groups=groups, bias=True)
-    names = list(given)
-    for tensor in given.values():
+    arguments = operands(B=2, C=4, O=2, size=(4, 3), groups=groups, bias=True)
+    names = list(arguments)
+    for tensor in arguments.values():
         tensor.requires_grad_()
     torch.autograd.gradcheck(
         lambda *tensors: gated_conv2d(
@@ -108,14 +120,14 @@ def test_gradients_of_every_operand_are_right(groups, backend):
             groups=groups,
             backend=backend,
         ),
-        tuple(given.values()),
+        tuple(arguments.values()),
     )
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_an_empty_batch_gives_an_empty_output(backend):
-    given = operands(B=0)
-    assert gated_conv2d(**given, padding=1, backend=backend).shape == (0, 12, 7, 10)
+    arguments = operands(B=0)
+    assert gated_conv2d(**arguments, padding=1, backend=backend).shape == (0, 12, 7, 10)
 
 
 @pytest.mark.parametrize(

@@ -37,10 +37,10 @@ def values_and_gradients(tensors, **options):
     return [y.detach(), *torch.autograd.grad(y, tensors, grad)]
 
 
-def relative_errors(found, exact):
+def relative_errors(results, exact):
     return [
         float((f.double() - e.double()).norm() / e.double().norm())
-        for f, e in zip(found, exact, strict=True)
+        for f, e in zip(results, exact, strict=True)
     ]
 
 
@@ -55,66 +55,67 @@ def test_operator_is_registered_as_pytorch_wants(backend, layout):
 @pytest.mark.parametrize("needs_x", [True, False])
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_backward_operator_is_registered_as_pytorch_wants(backend, needs_x):
-    given = operands()
-    grad = torch.randn_like(gated_conv2d(*given, padding=1))
+    tensors = operands()
+    grad = torch.randn_like(gated_conv2d(*tensors, padding=1))
     opcheck(
-        torch.ops.cgc.gated_conv_backward.default, (grad, *given, *DEFAULTS, 1, backend, needs_x)
+        torch.ops.cgc.gated_conv_backward.default, (grad, *tensors, *DEFAULTS, 1, backend, needs_x)
     )
 
 
 @pytest.mark.parametrize("groups", [1, 2])
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_float32_agrees_with_float64_to_five_digits(backend, groups):
-    given = operands(groups=groups)
-    exact = values_and_gradients([t.double() for t in given], groups=groups, backend="loop")
-    found = values_and_gradients(given, groups=groups, backend=backend)
-    assert max(relative_errors(found, exact)) < 1e-5
+    tensors = operands(groups=groups)
+    exact = values_and_gradients([t.double() for t in tensors], groups=groups, backend="loop")
+    results = values_and_gradients(tensors, groups=groups, backend=backend)
+    assert max(relative_errors(results, exact)) < 1e-5
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_bfloat16_agrees_with_float64_to_two_digits(backend):
-    given = operands(dtype=torch.bfloat16)
-    exact = values_and_gradients([t.double() for t in given], backend="loop")
-    found = values_and_gradients(given, backend=backend)
-    assert {t.dtype for t in found} == {torch.bfloat16}
-    assert max(relative_errors(found, exact)) < 1e-2
+    tensors = operands(dtype=torch.bfloat16)
+    exact = values_and_gradients([t.double() for t in tensors], backend="loop")
+    results = values_and_gradients(tensors, backend=backend)
+    assert {t.dtype for t in results} == {torch.bfloat16}
+    assert max(relative_errors(results, exact)) < 1e-2
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("spread", [50.0, 500.0])
 def test_extreme_logits_agree_with_float64(backend, spread):
     """exp(-G1) * exp(-G2) would overflow, or be infinity times zero."""
-    given = operands(spread=spread)
-    given[2][0], given[3][0] = spread, -spread  # gates of one half, from parts out of range
-    exact = values_and_gradients([t.double() for t in given], backend="loop")
-    found = values_and_gradients(given, backend=backend)
-    assert max(relative_errors(found, exact)) < 1e-4
+    tensors = operands(spread=spread)
+    # gates of one half, whose factors are out of range
+    tensors[2][0], tensors[3][0] = spread, -spread
+    exact = values_and_gradients([t.double() for t in tensors], backend="loop")
+    results = values_and_gradients(tensors, backend=backend)
+    assert max(relative_errors(results, exact)) < 1e-4
 
 
 def test_logits_that_are_not_numbers_are_not_hidden():
-    given = operands()
-    given[2][1, 0, 0] = torch.nan
-    y = gated_conv2d(*given)
+    tensors = operands()
+    tensors[2][1, 0, 0] = torch.nan
+    y = gated_conv2d(*tensors)
     assert y[1].isnan().all()
     assert not y[0].isnan().any()
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_channels_last_and_strided_operands_give_the_same(backend):
-    given = operands()
-    x, weight, G1, G2 = (t.double() for t in given)
+    tensors = operands()
+    x, weight, G1, G2 = (t.double() for t in tensors)
     strided = [
         x.to(memory_format=torch.channels_last),
         weight.to(memory_format=torch.channels_last),
         G1.mT.contiguous().mT,
         torch.stack([G2, G2], -1)[..., 0],
     ]
-    for found, exact in zip(
+    for result, exact in zip(
         values_and_gradients(strided, backend=backend),
         values_and_gradients([x, weight, G1, G2], backend=backend),
         strict=True,
     ):
-        torch.testing.assert_close(found, exact)
+        torch.testing.assert_close(result, exact)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -127,31 +128,31 @@ def test_output_keeps_the_memory_format_of_the_input(backend):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_only_the_operands_are_kept_for_the_backward_pass(backend):
-    given = [t.requires_grad_() for t in operands()]
+    tensors = [t.requires_grad_() for t in operands()]
     kept = []
     with saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
-        gated_conv2d(*given, bias=torch.zeros(4, requires_grad=True), backend=backend)
-    assert [t.data_ptr() for t in kept] == [t.data_ptr() for t in given]
+        gated_conv2d(*tensors, bias=torch.zeros(4, requires_grad=True), backend=backend)
+    assert [t.data_ptr() for t in kept] == [t.data_ptr() for t in tensors]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_results_repeat_bit_for_bit(backend):
-    given = operands(B=40, C=16, O=24, size=(9, 11))
+    tensors = operands(B=40, C=16, O=24, size=(9, 11))
     for once, again in zip(
-        *(values_and_gradients(given, backend=backend) for _ in "12"), strict=True
+        *(values_and_gradients(tensors, backend=backend) for _ in "12"), strict=True
     ):
         assert torch.equal(once, again)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_batch_of_several_blocks_equals_its_samples(backend):
-    given = operands(B=9, C=40, O=70, size=(36, 34), dtype=torch.float64)
-    weight = given[1]
+    tensors = operands(B=9, C=40, O=70, size=(36, 34), dtype=torch.float64)
+    weight = tensors[1]
     singly = [
         values_and_gradients([x, weight, G1, G2], backend="loop")[0]
-        for x, G1, G2 in zip(*(t.split(1) for t in (given[0], *given[2:])), strict=True)
+        for x, G1, G2 in zip(*(t.split(1) for t in (tensors[0], *tensors[2:])), strict=True)
     ]
-    y = gated_conv2d(*given, padding=1, stride=(2, 1), backend=backend)
+    y = gated_conv2d(*tensors, padding=1, stride=(2, 1), backend=backend)
     torch.testing.assert_close(y, torch.cat(singly))
 
 
@@ -167,14 +168,14 @@ def test_autocast_computes_in_its_dtype_and_returns_gradients_in_ours(dtype):
 
 
 def test_autocast_leaves_float64_alone():
-    given = operands(dtype=torch.float64)
+    tensors = operands(dtype=torch.float64)
     with torch.autocast("cpu", torch.bfloat16):
-        assert gated_conv2d(*given).dtype == torch.float64
+        assert gated_conv2d(*tensors).dtype == torch.float64
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_layer_compiles_without_a_graph_break(dtype):
-    """`aot_eager` traces both passes; generating code would test PyTorch, and take a minute."""
+    """`aot_eager` traces both passes; code generation would test PyTorch, and take a minute."""
     torch.manual_seed(0)
     conv = ContextGatedConv2d(32, 48, 3, padding="same", gate_init="ones")
     compiled = torch.compile(conv, fullgraph=True, backend="aot_eager")
@@ -208,8 +209,8 @@ def test_operations_are_counted_as_those_of_the_plain_convolution(needs_x):
 
 
 def test_the_meta_device_gives_the_shape():
-    given = [t.to("meta") for t in operands()]
-    assert gated_conv2d(*given, stride=(2, 1), padding=1).shape == (5, 4, 4, 10)
+    tensors = [t.to("meta") for t in operands()]
+    assert gated_conv2d(*tensors, stride=(2, 1), padding=1).shape == (5, 4, 4, 10)
 
 
 def test_clips_go_through_the_same_operator():
@@ -227,9 +228,9 @@ def test_clips_go_through_the_same_operator():
 
 
 def test_a_second_derivative_is_refused_with_the_way_out():
-    given = [t.requires_grad_() for t in operands()]
+    tensors = [t.requires_grad_() for t in operands()]
     (grad_x,) = torch.autograd.grad(
-        gated_conv2d(*given).square().sum(), given[:1], create_graph=True
+        gated_conv2d(*tensors).square().sum(), tensors[:1], create_graph=True
     )
     with pytest.raises(RuntimeError, match=r"first derivatives only: .* modulated_kernels"):
         grad_x.sum().backward()
@@ -263,12 +264,12 @@ def test_backend_on_the_cpu_is_what_was_measured_to_be_best(channels, size, kern
     )
 
 
-# Triton's kernels on a GPU that nobody has measured them on; here other code stands for them.
+# Triton's kernels on a GPU without measurements; other code stands in for them here.
 
 
 @pytest.fixture
 def stand_in(monkeypatch):
-    """Let a backend stand for Triton's; returns how often its passes ran."""
+    """Let a backend stand in for Triton's and list the passes it runs."""
     calls = []
     monkeypatch.setattr(gated_conv_op, "_CHECKED", {})
 

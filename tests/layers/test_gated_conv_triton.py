@@ -1,4 +1,4 @@
-"""The kernels for GPUs, run by Triton's interpreter on the CPU, against float64."""
+"""The GPU kernels, run by Triton's interpreter on the CPU, against float64."""
 
 import json
 import os
@@ -14,7 +14,7 @@ CASES = Path(__file__).parents[1] / "helpers/triton_cases.py"
 
 @pytest.fixture(scope="module")
 def errors():
-    """Interpretation is chosen when Triton is imported, hence a process of its own."""
+    """Interpretation is chosen when Triton is imported, hence a separate process."""
     done = subprocess.run(
         [sys.executable, CASES],
         env=os.environ | {"TRITON_INTERPRET": "1"},

@@ -1,4 +1,4 @@
-"""The layer against the vectors of `tests/golden/make.py`: NumPy, plain loops, nothing of ours."""
+"""The layer against the vectors of `tests/golden/make.py`: NumPy, plain loops, none of our code."""
 
 import runpy
 from pathlib import Path
@@ -30,7 +30,7 @@ def golden(request):
         bias="bias" in state,
         dtype=torch.float64,
     )
-    # the vectors carry no count of batches seen, which evaluation does not use
+    # the vectors lack the count of batches seen, which evaluation does not use
     missing, unexpected = conv.load_state_dict(state, strict=False)
     assert not unexpected
     assert all(name.endswith("num_batches_tracked") for name in missing)

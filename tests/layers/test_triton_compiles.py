@@ -1,4 +1,4 @@
-"""The kernels for GPUs, compiled for one on a machine without: what the interpreter cannot see."""
+"""The GPU kernels, compiled without a GPU: checks that the interpreter cannot make."""
 
 import pytest
 
@@ -13,13 +13,13 @@ IMAGES = ("x", "y", "grad", "grad_x")
 KERNELS = ("weight", "G1", "G2", "grad_weight", "grad_G1", "grad_G2")
 CONSTANTS = {"KH": 3, "KW": 3, "PRECISION": "tf32", "BLOCK_P": 64, "BLOCK_M": 64, "BLOCK_N": 64}
 HOPPER = GPUTarget("cuda", 90, 32)
-SHARED_BYTES = 227 * 2**10  # that a program can have there
+SHARED_BYTES = 227 * 2**10  # available to a program there
 
 
 def compile_for_hopper(name: str):
     kernel = getattr(gated_conv_triton, name)
     while not isinstance(kernel, triton.JITFunction):
-        kernel = kernel.fn  # from within the autotuner
+        kernel = kernel.fn  # unwrap the autotuner
     types = dict.fromkeys(IMAGES, "*bf16") | dict.fromkeys(KERNELS, "*fp32")
     types |= dict.fromkeys(CONSTANTS, "constexpr")
     signature = {argument: types.get(argument, "i32") for argument in kernel.arg_names}

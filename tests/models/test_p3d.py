@@ -1,4 +1,4 @@
-"""P3D-A: its size, where it looks at time, how it starts, what it takes from an image network."""
+"""P3D-A: size, temporal layers, initialisation, and weights taken from an image network."""
 
 import pytest
 import torch
@@ -40,14 +40,14 @@ def test_gates_add_as_many_parameters_as_in_the_image_network():
 
 def test_temporal_convolutions_follow_every_second_block_of_the_network():
     blocks = [(1, 1), (2, 0), (2, 2), (3, 0), (3, 2), (3, 4), (4, 0), (4, 2)]  # 2, 4, ..., 16 of 16
-    wanted = ["temporal.conv", *(f"layer{s}.{b}.temporal.conv" for s, b in blocks)]
-    assert temporal_layers(on_meta()) == wanted
+    expected = ["temporal.conv", *(f"layer{s}.{b}.temporal.conv" for s, b in blocks)]
+    assert temporal_layers(on_meta()) == expected
 
 
 def test_count_by_stage_restarts_in_each_stage():
     blocks = [(1, 1), (2, 1), (2, 3), (3, 1), (3, 3), (3, 5), (4, 1)]
-    wanted = ["temporal.conv", *(f"layer{s}.{b}.temporal.conv" for s, b in blocks)]
-    assert temporal_layers(on_meta(count="stage")) == wanted
+    expected = ["temporal.conv", *(f"layer{s}.{b}.temporal.conv" for s, b in blocks)]
+    assert temporal_layers(on_meta(count="stage")) == expected
 
 
 def test_count_of_nonlocal_networks_takes_the_blocks_of_their_code():
@@ -114,9 +114,9 @@ def test_every_temporal_kernel_of_resnet50_starts_as_the_shift():
     model = build_model("p3d_a_resnet50", 7)
     for name in temporal_layers(model):
         weight = model.get_submodule(name).weight
-        wanted = torch.full_like(weight, torch.nan)
-        init_as_temporal_shift(wanted)
-        assert torch.equal(weight, wanted), name
+        expected = torch.full_like(weight, torch.nan)
+        init_as_temporal_shift(expected)
+        assert torch.equal(weight, expected), name
 
 
 @pytest.mark.parametrize(("temporal", "sees_order"), [(True, True), (False, False)])

@@ -1,4 +1,4 @@
-"""The networks: sizes known from the literature, and what `build_model` refuses."""
+"""The networks: sizes from the literature, and arguments that `build_model` refuses."""
 
 import subprocess
 import sys

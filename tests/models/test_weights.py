@@ -1,4 +1,4 @@
-"""Trained networks as files: what comes back, and what is refused."""
+"""Trained networks as files: round trips and refusals."""
 
 import pytest
 import torch

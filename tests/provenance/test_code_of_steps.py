@@ -1,4 +1,4 @@
-"""An edit makes stale what its code takes part in, and nothing upstream of that."""
+"""An edit makes stale the artefacts whose code it changes, and nothing upstream of them."""
 
 import ast
 import json
@@ -31,7 +31,7 @@ KINDS = [
 
 @pytest.fixture
 def edited(tmp_path, monkeypatch):
-    """Return the stages whose code an edit changes; of prepared data, the artefacts."""
+    """Return the stages whose code an edit changes; for prepared data, the artefacts."""
 
     def edit(path, old, new):
         text = (SOURCE / path).read_text()
@@ -42,11 +42,16 @@ def edited(tmp_path, monkeypatch):
         before = recipes()
         monkeypatch.setattr(source_code, "SOURCE", copy)
         now = recipes()
-        changed = [made for made in before if before[made]["code"] != now[made]["code"]]
-        for made in before:  # an artefact is stale for its code, or for what it is made from
-            upstream = any(before[m] != now[m] for m in before[made]["upstream"])
-            assert (before[made] != now[made]) == (made in changed or upstream)
-        return {made if made.startswith("prepare_data") else made.split(":")[0] for made in changed}
+        changed = [
+            artefact for artefact in before if before[artefact]["code"] != now[artefact]["code"]
+        ]
+        for artefact in before:  # an artefact is stale because of its code or its sources
+            upstream = any(before[m] != now[m] for m in before[artefact]["upstream"])
+            assert (before[artefact] != now[artefact]) == (artefact in changed or upstream)
+        return {
+            artefact if artefact.startswith("prepare_data") else artefact.split(":")[0]
+            for artefact in changed
+        }
 
     return edit
 
@@ -54,8 +59,8 @@ def edited(tmp_path, monkeypatch):
 def recipes():
     config = load_config([ROOT / "config/config.yaml"])
     return {
-        str(made): provenance.recipe(made.stage, made.key, config)
-        for made in provenance.artefacts(config)
+        str(artefact): provenance.recipe(artefact.stage, artefact.key, config)
+        for artefact in provenance.artefacts(config)
     }
 
 
@@ -112,7 +117,7 @@ def test_every_kind_of_data_set_is_prepared_by_the_module_of_its_name(kind):
 
 @pytest.fixture(scope="module")
 def files_imported(tmp_path_factory):
-    """Files of ours that a step imported when it ran, by artefact."""
+    """Which of our files a step imported when it ran, by artefact."""
     folder = tmp_path_factory.mktemp("steps")
     shutil.copytree(ROOT / "config", folder / "config")
     script = [sys.executable, str(ROOT / "tests/helpers/run_steps.py")]
@@ -130,7 +135,7 @@ def test_all_that_a_step_imports_when_it_runs_is_in_its_recipe(files_imported, s
     assert imported_now - {str(SOURCE / file) for file in code} <= {str(SOURCE / "display.py")}
 
 
-# The closures of our steps: what they leave out, and what they cannot see.
+# The closures of our steps: omissions and blind spots.
 
 
 def closure_of_steps():
@@ -164,13 +169,13 @@ def test_steps_take_of_provenance_only_their_job_and_what_is_noted_of_the_machin
 
 
 def test_steps_use_nothing_that_their_hashes_leave_out():
-    """Docstrings and comments are cut; a module that is imported by a computed name is not seen."""
+    """Hashes leave out docstrings, comments and modules imported by a computed name."""
     hidden = ("__doc__", "getdoc", "getsource", "import_module", "__import__")
     users = {
         path.relative_to(SOURCE).as_posix(): [word for word in hidden if word in path.read_text()]
         for path in closure_of_steps()
     }
-    # recipes enter the module of the data set's kind and that of the network by the same rule
+    # recipes add the modules of the data set's kind and of the network by the same rule
     assert {path: words for path, words in users.items() if words} == {
         "data/prepare.py": ["import_module"],
         "networks.py": ["import_module"],

@@ -1,4 +1,4 @@
-"""What makes an artefact stale, and what is only worth a note."""
+"""What makes an artefact stale, and what only merits a note."""
 
 import json
 import os
@@ -25,7 +25,7 @@ def config(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def made(config):
+def chain(config):
     return make_chain(config)
 
 
@@ -51,12 +51,12 @@ def test_every_stage_belongs_to_one_target():
     assert sorted(stages) == sorted(provenance.STAGES)
 
 
-def test_artefact_just_made_is_valid(config, made):
-    assert [why_stale(each, config) for each in made.values()] == [[]] * len(made)
+def test_artefact_just_made_is_valid(config, chain):
+    assert [why_stale(each, config) for each in chain.values()] == [[]] * len(chain)
 
 
-def test_changed_setting_is_told_with_both_values(made):
-    why = why_stale(made["train_model"], narrowed_config(learning_rate=0.2))
+def test_changed_setting_is_told_with_both_values(chain):
+    why = why_stale(chain["train_model"], narrowed_config(learning_rate=0.2))
     assert why == ["config changed: train.learning_rate (0.1 -> 0.2)"]
 
 
@@ -84,60 +84,60 @@ def trained_with(model):
     return provenance.recipe("train_model", f"{setting}/cgc/seed0", config)
 
 
-def test_weights_trained_again_to_the_same_bytes_leave_what_was_made_from_them(config, made):
+def test_weights_trained_again_to_the_same_bytes_leave_what_was_made_from_them(config, chain):
     spec = write_spec(config, "train_model", RUN, [])
     this = job.start(spec, "train_model")
     this.output("history.csv").write_text("took longer this time")
     this.finish()
-    assert why_stale(made["evaluate_model"], config) == []
+    assert why_stale(chain["evaluate_model"], config) == []
 
 
-def test_other_weights_make_stale_what_was_made_from_them(config, made):
+def test_other_weights_make_stale_what_was_made_from_them(config, chain):
     make(config, "train_model", content=b"other")
-    why = why_stale(made["evaluate_model"], config)
+    why = why_stale(chain["evaluate_model"], config)
     assert why == [f"made from other bytes of train_model:{RUN}"]
 
 
-def test_missing_file_of_a_valid_artefact_is_told_to_be_pulled(config, made):
-    (made["train_model"].folder / "model.safetensors").unlink()
-    why = why_stale(made["train_model"], config)
+def test_missing_file_of_a_valid_artefact_is_told_to_be_pulled(config, chain):
+    (chain["train_model"].folder / "model.safetensors").unlink()
+    why = why_stale(chain["train_model"], config)
     assert why == ["missing model.safetensors (made before: `dvc pull` may have it)"]
 
 
-def test_many_changed_files_are_counted(config, made, edited):
+def test_many_changed_files_are_counted(config, chain, edited):
     edited(*provenance.recipe("train_model", RUN, config)["code"])
-    why, _ = why_stale(made["train_model"], config)
+    why, _ = why_stale(chain["train_model"], config)
     assert re.fullmatch(r"code changed: (\S+, ){5}and \d+ more", why)
 
 
-def test_version_of_torch_is_noted_and_makes_nothing_stale(config, made):
-    path = made["train_model"].provenance
+def test_version_of_torch_is_noted_and_makes_nothing_stale(config, chain):
+    path = chain["train_model"].provenance
     recorded = json.loads(path.read_text())
     installed = recorded["made"]["versions"]["torch"].split("+")[0]
-    assert notes(made["train_model"]) == []
+    assert notes(chain["train_model"]) == []
     recorded["made"]["versions"]["torch"] = "1.2.3+cpu"
     path.write_text(json.dumps(recorded))
-    assert notes(made["train_model"]) == [f"made with torch 1.2.3; torch {installed} is installed"]
-    assert why_stale(made["train_model"], config) == []
+    assert notes(chain["train_model"]) == [f"made with torch 1.2.3; torch {installed} is installed"]
+    assert why_stale(chain["train_model"], config) == []
 
 
-def test_build_of_torch_for_another_device_is_not_noted(config, made):
-    path = made["train_model"].provenance
+def test_build_of_torch_for_another_device_is_not_noted(config, chain):
+    path = chain["train_model"].provenance
     recorded = json.loads(path.read_text())
     version = recorded["made"]["versions"]["torch"].split("+")[0]
     recorded["made"]["versions"]["torch"] = f"{version}+other"
     path.write_text(json.dumps(recorded))
-    assert notes(made["train_model"]) == []
+    assert notes(chain["train_model"]) == []
 
 
-def test_artefact_that_an_earlier_version_accepted_is_readable(config, made):
-    path = made["train_model"].provenance
+def test_artefact_that_an_earlier_version_accepted_is_readable(config, chain):
+    path = chain["train_model"].provenance
     path.write_text(json.dumps(json.loads(path.read_text()) | {"accepted_from": []}))
-    assert why_stale(made["train_model"], config) == []
+    assert why_stale(chain["train_model"], config) == []
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ("{", "is not readable JSON"),
         ('{"stage": "train_model"}', "is not a provenance file of this version"),
@@ -154,9 +154,9 @@ def test_artefact_that_an_earlier_version_accepted_is_readable(config, made):
     ],
     ids=["status", "verify", "publish"],
 )
-def test_damaged_provenance_is_named_whoever_reads_it(config, made, use, content, told):
-    made["train_model"].provenance.write_text(content)
-    with pytest.raises(UserError, match=told):
+def test_damaged_provenance_is_named_whoever_reads_it(config, chain, use, content, message):
+    chain["train_model"].provenance.write_text(content)
+    with pytest.raises(UserError, match=message):
         use(config)
 
 
@@ -174,15 +174,15 @@ def test_damaged_provenance_is_named_whoever_reads_it(config, made, use, content
         ("made", {"date": "2026-01-01", "commit": None, "versions": {}}),
     ],
 )
-def test_provenance_field_of_another_type_is_named(config, made, field, value):
-    path = made["train_model"].provenance
+def test_provenance_field_of_another_type_is_named(config, chain, field, value):
+    path = chain["train_model"].provenance
     path.write_text(json.dumps(json.loads(path.read_text()) | {field: value}))
     with pytest.raises(UserError, match=rf"this version \({field}[.:].*: restore it with"):
         provenance.stale(config)
 
 
-def test_input_of_an_unknown_stage_is_named(config, made):
-    path = made["train_model"].provenance
+def test_input_of_an_unknown_stage_is_named(config, chain):
+    path = chain["train_model"].provenance
     path.write_text(json.dumps(json.loads(path.read_text()) | {"inputs": {"bake:cake": {}}}))
     with pytest.raises(UserError, match="there is no stage 'bake': choose one of prepare_data"):
         provenance.stale(config)
@@ -190,8 +190,8 @@ def test_input_of_an_unknown_stage_is_named(config, made):
 
 @pytest.mark.parametrize("put", [os.mkfifo, os.mkdir])
 @pytest.mark.parametrize("file", ["provenance.json", "model.safetensors"])
-def test_what_is_no_regular_file_is_named_and_not_opened(config, made, put, file):
-    path = made["train_model"].folder / file
+def test_what_is_no_regular_file_is_named_and_not_opened(config, chain, put, file):
+    path = chain["train_model"].folder / file
     path.unlink()
     put(path)
     with pytest.raises(UserError, match=f"{path} must be a regular file, it is a .*move it away"):
@@ -208,7 +208,7 @@ def test_what_is_no_regular_file_is_named_and_not_opened(config, made, put, file
         lambda spec: spec | {"recipe": spec["recipe"] | {"stage": "evaluate_model"}},
     ],
 )
-def test_spec_with_a_field_of_another_type_is_refused(config, made, change):
+def test_spec_with_a_field_of_another_type_is_refused(config, chain, change):
     path = provenance.write_spec(config, "train_model", RUN, [])
     path.write_text(json.dumps(change(json.loads(path.read_text()))))
     with pytest.raises(UserError, match=r"is not a spec of train_model.*: make one with cgc spec"):

@@ -1,4 +1,4 @@
-"""What is recorded of figures and tables, and whether files are what their records say."""
+"""Records of figures and tables, and whether files match their records."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ def config(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def made(config):
+def chain(config):
     return make_chain(config)
 
 
@@ -30,15 +30,15 @@ def rewrite(path, **fields):
 
 
 @pytest.fixture
-def published(config, made):
-    """A figure and what was recorded of it."""
+def published(config, chain):
+    """A figure and its record."""
     figure = Path("results/figure.pdf")
     figure.write_text("a figure")
-    publish_record(config, "figure", [figure], [made["measure_gates"]])
+    publish_record(config, "figure", [figure], [chain["measure_gates"]])
     return figure
 
 
-def test_record_of_a_figure_holds_the_hashes_of_all_behind_it(config, made, published):
+def test_record_of_a_figure_holds_the_hashes_of_all_behind_it(config, chain, published):
     record = json.loads(Path("results/figure.provenance.json").read_text())
     assert (record["name"], record["preset"], record["config"]) == (
         "figure",
@@ -46,7 +46,7 @@ def test_record_of_a_figure_holds_the_hashes_of_all_behind_it(config, made, publ
         config_hash(config),
     )
     assert record["files"] == {"results/figure.pdf": provenance.file_hash(published)}
-    behind = {str(each): each.hashes() for each in made.values() if each.stage != "evaluate_model"}
+    behind = {str(each): each.hashes() for each in chain.values() if each.stage != "evaluate_model"}
     assert {name: about["files"] for name, about in record["artefacts"].items()} == behind
 
 
@@ -60,22 +60,22 @@ def test_preset_keeps_copies_when_another_one_is_asked_for(config, published):
         assert record["preset"] == name
 
 
-def test_origin_of_a_figure_names_settings_data_and_the_very_checkpoint(config, made):
-    found = origin(config, [made["measure_gates"]])
-    weights = made["train_model"].hashes()["model.safetensors"]
-    assert found.hashes["config"] == config_hash(config)[:12]
-    assert found.hashes["checkpoint"] == weights[:12]
-    assert set(found.hashes) == {"config", "data", "checkpoint"}
+def test_origin_of_a_figure_names_settings_data_and_the_very_checkpoint(config, chain):
+    figure_origin = origin(config, [chain["measure_gates"]])
+    weights = chain["train_model"].hashes()["model.safetensors"]
+    assert figure_origin.hashes["config"] == config_hash(config)[:12]
+    assert figure_origin.hashes["checkpoint"] == weights[:12]
+    assert set(figure_origin.hashes) == {"config", "data", "checkpoint"}
 
 
-def test_origin_changes_with_any_of_several_checkpoints(config, made):
+def test_origin_changes_with_any_of_several_checkpoints(config, chain):
     other = make(config, "train_model", "imagenet_advanced/cgc/seed0", b"other weights")
     one, both = (
         origin(config, sources).hashes["checkpoint"]
-        for sources in ([made["train_model"]], [made["train_model"], other])
+        for sources in ([chain["train_model"]], [chain["train_model"], other])
     )
     other = make(config, "train_model", "imagenet_advanced/cgc/seed0", b"others again")
-    assert one != both != origin(config, [made["train_model"], other]).hashes["checkpoint"]
+    assert one != both != origin(config, [chain["train_model"], other]).hashes["checkpoint"]
 
 
 def test_config_hash_leaves_out_how_runs_are_executed(config):
@@ -85,13 +85,13 @@ def test_config_hash_leaves_out_how_runs_are_executed(config):
 
 @pytest.mark.parametrize("name", [None, "results/figure.pdf", "./results/figure.provenance.json"])
 def test_untouched_files_are_verified(config, published, name):
-    found = verify([name] if name else [], config)
-    assert found.different == found.missing == []
-    assert found.num_artefacts == (4 if name else 5)  # all, or all but the evaluation
+    verification = verify([name] if name else [], config)
+    assert verification.different == verification.missing == []
+    assert verification.num_artefacts == (4 if name else 5)  # all, or all but the evaluation
 
 
 @pytest.mark.parametrize(
-    ("file", "told"),
+    ("file", "message"),
     [
         ("results/figure.pdf", "results/figure.pdf is not the file that results/figure.prov"),
         (
@@ -101,26 +101,26 @@ def test_untouched_files_are_verified(config, published, name):
         ("data/prepared/tiny/digits/train.arrow", "train.arrow is not the file that data/prep"),
     ],
 )
-def test_other_bytes_anywhere_upstream_are_named(config, published, file, told):
+def test_other_bytes_anywhere_upstream_are_named(config, published, file, message):
     Path(file).write_text("other bytes")
     (different,) = verify(["results/figure.pdf"], config).different
-    assert told in different
+    assert message in different
 
 
 @pytest.mark.parametrize("name", [None, "results/figure.pdf", f"train_model:{RUN}"])
 def test_what_a_clone_does_not_hold_is_told_apart(config, published, name):
     path = Path("data/prepared/tiny/digits/train.arrow")
     path.unlink()
-    found = verify([name] if name else [], config)
-    assert (found.different, found.missing) == ([], [path])
+    verification = verify([name] if name else [], config)
+    assert (verification.different, verification.missing) == ([], [path])
 
 
 @pytest.mark.parametrize("name", ["prepare_data:digits", "data/prepared/tiny/digits/train.arrow"])
 def test_missing_file_of_what_is_named_is_a_difference(config, published, name):
     path = Path("data/prepared/tiny/digits/train.arrow")
     path.unlink()
-    found = verify([name], config)
-    assert (found.different, found.missing) == ([f"{path} is missing"], [])
+    verification = verify([name], config)
+    assert (verification.different, verification.missing) == ([f"{path} is missing"], [])
 
 
 def test_missing_published_file_is_a_difference(config, published):
@@ -128,10 +128,10 @@ def test_missing_published_file_is_a_difference(config, published):
     assert verify([], config).different == ["results/figure.pdf is missing"]
 
 
-def test_upstream_without_provenance_is_told_apart(config, made, published):
-    made["train_model"].provenance.unlink()
-    found = verify(["results/figure.pdf"], config)
-    assert (found.different, found.missing) == ([], [made["train_model"].provenance])
+def test_upstream_without_provenance_is_told_apart(config, chain, published):
+    chain["train_model"].provenance.unlink()
+    verification = verify(["results/figure.pdf"], config)
+    assert (verification.different, verification.missing) == ([], [chain["train_model"].provenance])
 
 
 def test_figure_of_weights_that_were_replaced_is_named(config, published):
@@ -141,17 +141,17 @@ def test_figure_of_weights_that_were_replaced_is_named(config, published):
     assert f"record_gates:{RUN} was made from other bytes of train_model:{RUN}" in different
 
 
-def test_edited_provenance_is_named(config, made):
-    rewrite(made["train_model"].provenance, config={"seed": 7})
+def test_edited_provenance_is_named(config, chain):
+    rewrite(chain["train_model"].provenance, config={"seed": 7})
     different = verify([f"train_model:{RUN}"], config).different
     assert different == [
-        f"{made['train_model'].provenance} was edited: its fingerprint is not that of its recipe"
+        f"{chain['train_model'].provenance} was edited: its fingerprint is not that of its recipe"
     ]
 
 
-def test_file_of_an_artefact_is_found_without_its_preset(config, made):
+def test_file_of_an_artefact_is_found_without_its_preset(config, chain):
     other = config.model_copy(update={"preset": "other"})
-    path = str(made["train_model"].folder / "model.safetensors")
+    path = str(chain["train_model"].folder / "model.safetensors")
     assert verify([path], other) == Verified(num_artefacts=2)
 
 
@@ -161,13 +161,13 @@ def test_file_without_provenance_cannot_be_verified(config):
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ("{", "results/figure.provenance.json is not readable JSON"),
         ('{"name": "figure"}', "results/figure.provenance.json is not a record of this version"),
     ],
 )
-def test_damaged_record_is_named(config, published, content, told):
+def test_damaged_record_is_named(config, published, content, message):
     Path("results/figure.provenance.json").write_text(content)
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         verify([], config)

@@ -1,4 +1,4 @@
-"""The hash of a source file is that of its code, and a step's code is all that it may import."""
+"""A source file's hash covers its code only; a step's code is everything it may import."""
 
 import ast
 import io
@@ -124,7 +124,7 @@ class WithoutDocstrings(ast.NodeTransformer):
 
 
 def with_bodies(code):
-    """Give definitions that had nothing but a docstring a body."""
+    """Give a body to definitions that had only a docstring."""
     lines = code.split("\n")
     for row, (line, following) in enumerate(zip(lines, [*lines[1:], ""], strict=True)):
         if line.endswith(":") and indent(following) <= indent(line):
@@ -232,9 +232,9 @@ def test_modules_below_a_package_are_all_of_its_files():
 
 
 def test_all_files_take_less_than_a_second(tmp_path, monkeypatch):
-    """Of this process, the best of three, since others may use the machine."""
+    """CPU time of this process, best of three, since others may use the machine."""
     seconds = []
-    for name in ("a", "b", "c"):  # what was read is not read again
+    for name in ("a", "b", "c"):  # files already read are cached
         shutil.copytree(SOURCE, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
         monkeypatch.setattr(source_code, "SOURCE", tmp_path / name)
         start = time.process_time()

@@ -9,7 +9,7 @@ from helpers.reference_samples import ABLATION, ROOT, TOP1, measure, train
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The present folder: a checkout's configuration and no results."""
+    """The current folder: a checkout's configuration and no results."""
     (tmp_path / "config").symlink_to(ROOT / "config")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -17,7 +17,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Data and results of the tiny preset; not to be changed, `config` has a copy."""
+    """Data and results of the tiny preset; do not change them, `config` has a copy."""
     folder = tmp_path_factory.mktemp("runs")
     (folder / "config").symlink_to(ROOT / "config")
     with pytest.MonkeyPatch.context() as patched:
@@ -33,7 +33,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def config(checkout: Path, runs: Path) -> Config:
-    """The tiny preset, of which two variants of the ablation and one image network were run."""
+    """The tiny preset, with runs of two ablation variants and one image network."""
     for name in ("data", "results"):
         shutil.copytree(runs / name, checkout / name)
     return load_config()

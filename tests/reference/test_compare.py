@@ -1,4 +1,4 @@
-"""A reader's runs against a reference: what agrees, what differs, and what cannot be compared."""
+"""A reader's runs against a reference: agreements, differences, and what is not comparable."""
 
 import json
 import shutil
@@ -26,7 +26,7 @@ DEVIATION = sqrt(2.5)
 
 @pytest.fixture
 def kept(config: Config) -> Config:
-    """The preset, of which there is a reference and, the same, the reader's runs."""
+    """The preset with a reference and identical runs of the reader."""
     seal(keep_runs(config))
     return config
 
@@ -63,12 +63,14 @@ def test_same_runs_agree(kept: Config) -> None:
 def test_every_number_of_the_reference_has_a_row(kept: Config) -> None:
     scores = ("top1_percent", "loss")
     quantities = ("share_percent", "corrected_share_percent", "median_cdnv")
-    wanted = {("imagenet_default", "plain", score) for score in scores}
-    wanted |= {(ABLATION, variant, score) for variant in ("plain", "cgc") for score in scores}
-    wanted |= {(GATES, "cgc", quantity) for quantity in quantities}
+    expected_rows = {("imagenet_default", "plain", score) for score in scores}
+    expected_rows |= {
+        (ABLATION, variant, score) for variant in ("plain", "cgc") for score in scores
+    }
+    expected_rows |= {(GATES, "cgc", quantity) for quantity in quantities}
     controls = ("kernels", "pixels", "redrawn_gates")  # the plain features were not measured
-    wanted |= {(CONTROLS, name, quantity) for name in controls for quantity in quantities}
-    assert rows_of(kept).keys() == wanted
+    expected_rows |= {(CONTROLS, name, quantity) for name in controls for quantity in quantities}
+    assert rows_of(kept).keys() == expected_rows
 
 
 def test_gates_are_those_of_the_last_layer_by_seed(kept: Config) -> None:
@@ -102,17 +104,17 @@ def test_another_seed_is_judged_by_that_interval(
 def test_what_differs_is_the_exit_code(kept: Config) -> None:
     for seed in range(3):
         train(kept, f"{ABLATION}/cgc/seed{seed}", top1_percent=60.0)
-    told = call()
-    assert told.exit_code == 1
-    assert told.stdout.splitlines()[-1].startswith("3 agree, 1 differ, ")
+    result = call()
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[-1].startswith("3 agree, 1 differ, ")
 
 
 def test_run_that_was_not_made_is_not_run(alone: Config) -> None:
     rows = rows_of(alone)
     assert {row.verdict for row in rows.values()} == {"not run"}
-    told = call()
-    assert told.exit_code == 0
-    assert f"0 agree, 0 differ, {len(rows)} not run, " in told.stdout
+    result = call()
+    assert result.exit_code == 0
+    assert f"0 agree, 0 differ, {len(rows)} not run, " in result.stdout
 
 
 def test_two_seeds_have_no_known_spread(checkout: Path) -> None:
@@ -150,11 +152,11 @@ def test_lines_fit_a_terminal(kept: Config) -> None:
 
 
 def test_json_has_every_number(kept: Config) -> None:
-    told = json.loads(call("--json").stdout)
-    assert told["preset"] == "tiny"
-    assert sum(told["counts"].values()) == len(told["numbers"]) == len(rows_of(kept))
-    wanted = {"group": ABLATION, "name": "plain", "quantity": "top1_percent"}
-    (row,) = [row for row in told["numbers"] if wanted.items() <= row.items()]
+    output = json.loads(call("--json").stdout)
+    assert output["preset"] == "tiny"
+    assert sum(output["counts"].values()) == len(output["numbers"]) == len(rows_of(kept))
+    criteria = {"group": ABLATION, "name": "plain", "quantity": "top1_percent"}
+    (row,) = [row for row in output["numbers"] if criteria.items() <= row.items()]
     assert (row["ours"], row["theirs"], row["verdict"]) == ([88, 90, 92], [88, 90, 92], "agrees")
 
 
@@ -214,8 +216,8 @@ def test_record_of_something_else_is_refused(
 
 
 def test_runs_of_another_preset_are_refused(kept: Config) -> None:
-    told = refusal("tiny", "--configfile", "config/presets/cifar10.yaml")
-    assert "the runs are of preset cifar10 and the reference of tiny" in told
+    message = refusal("tiny", "--configfile", "config/presets/cifar10.yaml")
+    assert "the runs are of preset cifar10 and the reference of tiny" in message
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What the references answer: the words and numbers of the page of results and its figure."""
+"""Answers from the references: the text and numbers of the results page and its figure."""
 
 from pathlib import Path
 

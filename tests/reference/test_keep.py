@@ -1,4 +1,4 @@
-"""What is kept of a preset's results as its reference, and what can be made from it alone."""
+"""What a reference keeps of a preset's results, and what can be made from it alone."""
 
 import json
 import shutil
@@ -74,7 +74,7 @@ def test_table_is_made_from_the_reference_alone_in_seconds(kept: Config) -> None
     assert table.loc["cgc", ["n", "device", "preset"]].tolist() == [3, "Test GPU", "tiny"]
     assert "Reference results of preset tiny: scikit-learn's" in caption
     assert "This is not the paper's setting." in caption
-    assert "checkpoint " in origin  # its hash is known, the weights are not there
+    assert "checkpoint " in origin  # its hash is known, though the weights are absent
 
 
 def test_curves_are_drawn_from_the_reference_alone(kept: Config) -> None:
@@ -92,7 +92,9 @@ def test_reference_outlives_a_change_of_settings_and_code(
 
 def test_reference_makes_no_artefact_of_its_preset_valid(kept: Config) -> None:
     config = load_config()
-    assert provenance.stale(config).keys() == {str(made) for made in provenance.artefacts(config)}
+    assert provenance.stale(config).keys() == {
+        str(artefact) for artefact in provenance.artefacts(config)
+    }
 
 
 def test_verify_leaves_references_to_compare(kept: Config) -> None:
@@ -162,9 +164,9 @@ def test_every_notebook_figure_has_a_function_that_draws_it() -> None:
 
 @pytest.mark.slow
 def test_command_makes_tables_and_figures_of_the_copy(config: Config) -> None:
-    told = CliRunner().invoke(app, ["keep-reference"], catch_exceptions=False)
-    assert told.exit_code == 0
-    assert told.stdout.splitlines()[-1] == str(FOLDER / "reference.json")
+    result = CliRunner().invoke(app, ["keep-reference"], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[-1] == str(FOLDER / "reference.json")
     assert references() == ["tiny"]
     assert read_reference("tiny").config.results_name == "reference/tiny"
     drawn = set(FIGURES) - {"fig_p3d_a"}  # no clips were run
@@ -184,8 +186,8 @@ def test_figures_without_their_runs_are_left_out(
 ) -> None:
     monkeypatch.setattr("cgc.report.tables.tables_of", lambda config: [])
     train(load_config(), f"{ABLATION}/cgc/seed1", top1_percent=90.0)
-    told = CliRunner().invoke(app, ["keep-reference"], catch_exceptions=False)
-    assert "fig1_gate_matrix is left out: its runs were not made\n" in told.stderr
+    result = CliRunner().invoke(app, ["keep-reference"], catch_exceptions=False)
+    assert "fig1_gate_matrix is left out: its runs were not made\n" in result.stderr
     stems = {path.stem for path in FOLDER.glob("*.pdf")}
     assert stems == {"fig_cifar10_ablation", "fig_schedules", "fig_training_curves"}
 

@@ -1,4 +1,4 @@
-"""The committed page of results is that of the committed references."""
+"""The committed results page matches the committed references."""
 
 import runpy
 

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def empty_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The present folder: a checkout's configuration and no results."""
+    """The current folder: a checkout's configuration and no results."""
     (tmp_path / "config").symlink_to(ROOT / "config")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -29,7 +29,7 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Reported:
 
 @pytest.fixture
 def own_config(reported: Reported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
-    """The configuration of the present folder, a copy of the artifact."""
+    """The configuration of the current folder, a copy of the artifact."""
     shutil.copytree(reported.folder, tmp_path, symlinks=True, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return reported.config

@@ -32,7 +32,7 @@ SUPPLEMENT = ROOT / "../shared/paper/cgc_supplement.md"
 
 
 def normalised(text: str) -> str:
-    """The supplement's words without citations, formulas' marks and line ends."""
+    """The supplement's words without citations, formula markup and line breaks."""
     text = re.sub(r"\s*\[\d\]|\$", "", text).replace("\\times", "x")
     return " ".join(text.split())
 
@@ -97,7 +97,7 @@ def test_verdict_compares_with_the_paper_s_value(
 
 
 @pytest.mark.parametrize(
-    ("of_claim", "of_finding", "found", "verdicts"),
+    ("of_claim", "of_finding", "preset", "verdicts"),
     [
         ("run", "run", "paper", ("reproduced", "not reproduced")),
         ("run", "run", "tiny", ("not comparable", "not comparable")),
@@ -108,10 +108,10 @@ def test_verdict_compares_with_the_paper_s_value(
     ],
 )
 def test_verdict_says_what_was_looked_at(
-    of_claim: str, of_finding: Evidence, found: str, verdicts: tuple[str, str]
+    of_claim: str, of_finding: Evidence, preset: str, verdicts: tuple[str, str]
 ) -> None:
     claim = Claim(**claim_of(evidence=of_claim))
-    findings = [Finding("", found, holds=holds, evidence=of_finding) for holds in (True, False)]
+    findings = [Finding("", preset, holds=holds, evidence=of_finding) for holds in (True, False)]
     assert tuple(map(claim.verdict, findings)) == verdicts
 
 
@@ -213,7 +213,7 @@ def test_default_setting_is_standardised_with_the_statistics_of_its_data() -> No
 
 
 def with_crop(**changes: Any) -> Any:
-    """A transform of training images whose crop has other attributes."""
+    """A transform of training images with changed attributes of its crop."""
 
     def transform(**options: Any) -> Any:
         steps: Any = train_transform(**options)

@@ -29,7 +29,7 @@ CONTROLS = ("pooled_context", "features", "plain_features", "redrawn_gates")
 
 
 def measure(config: Config, *, intra: float = 0.5, layer: str = "a layer") -> None:
-    """Make distances of three classes, the last of one image; of 6 pairs, 4 are apart at 0.5."""
+    """Make distances of three classes, the last of one image; at 0.5, 4 of 6 pairs are apart."""
     inter = torch.tensor([[0, 0.6, 0.4], [0.6, 0, 0.2], [0.4, 0.2, 0]], dtype=torch.float64)
     intra_M = torch.tensor([intra, intra, 0], dtype=torch.float64)
     distances = GateDistances(inter, intra_M, torch.tensor([4, 2, 1]), intra_M.square())
@@ -41,7 +41,7 @@ def measure(config: Config, *, intra: float = 0.5, layer: str = "a layer") -> No
 
 
 def make_controls(config: Config, kernels: float = 0.95, **others: float | None) -> None:
-    """Make the corrected shares of the kernels and of what they are compared with."""
+    """Make the corrected shares of the kernels and of their controls."""
     shares = {"kernels": kernels} | dict.fromkeys(CONTROLS, 0.9) | others
     rows = [
         {"representation": name, "share": s, "corrected_share": s} for name, s in shares.items()
@@ -51,7 +51,7 @@ def make_controls(config: Config, kernels: float = 0.95, **others: float | None)
 
 
 def finish(config: Config, run: str, *, epochs: int, processes: int = 1, **recorded: Any) -> None:
-    """Make a finished run that recorded what is configured, or something else."""
+    """Make a finished run that recorded the configured values, or others."""
     configured = config.train_settings(provenance.parse_run(run, config)).model_dump(mode="json")
     about = {"device": "Test GPU", "processes": processes, "architecture": {"name": "a network"}}
     about |= {"train": configured | recorded}

@@ -1,4 +1,4 @@
-"""What is known of the figures: captions for readers, and the artefacts that they are made of."""
+"""Metadata of the figures: captions, and the artefacts they are made from."""
 
 import pytest
 
@@ -19,7 +19,7 @@ def test_figure_says_what_it_shows_and_what_one_sees(name: str) -> None:
 
 def test_figure_of_the_gates_needs_the_distances_of_the_analysed_run() -> None:
     config = load_config(overrides={"gates": {"run": "cifar10_ablation/cgc/seed1"}})
-    sources = [str(made) for made in FIGURES["fig_gate_matrix_explorer"].sources(config)]
+    sources = [str(artefact) for artefact in FIGURES["fig_gate_matrix_explorer"].sources(config)]
     assert sources == ["measure_gates:cifar10_ablation/cgc/seed1"]
 
 
@@ -29,7 +29,7 @@ def test_figure_of_schedules_needs_no_run() -> None:
 
 def test_training_curves_need_every_run_that_was_not_left_out() -> None:
     config = load_config(overrides={"only_variants": ["cgc"], "only_seeds": [0]})
-    runs = [made.key for made in FIGURES["fig_training_curves"].sources(config)]
+    runs = [artefact.key for artefact in FIGURES["fig_training_curves"].sources(config)]
     assert runs == [str(run) for run in config.runs()]
 
 

@@ -74,8 +74,8 @@ def test_rows_are_named_in_words(figure: Figure) -> None:
 
 
 def test_filled_points_are_the_shares_and_rings_the_corrected_ones(figure: Figure) -> None:
-    found = series(figure.axes[0])
-    share, corrected = found["share, as in the paper"], found["corrected share"]
+    drawn = series(figure.axes[0])
+    share, corrected = drawn["share, as in the paper"], drawn["corrected share"]
     assert points(share, "kernels") == pytest.approx([90])
     assert points(share, "redrawn_gates") == pytest.approx([71, 73, 75])
     assert points(share, "pixels") == pytest.approx([60])
@@ -90,8 +90,8 @@ def test_draws_do_not_hide_each_other(figure: Figure) -> None:
 
 
 def test_thick_bars_are_for_images_and_thin_ones_for_classes(figure: Figure) -> None:
-    found = series(figure.axes[0])
-    images, classes = found["interval over images"], found["interval over classes"]
+    drawn = series(figure.axes[0])
+    images, classes = drawn["interval over images"], drawn["interval over classes"]
     assert bars(images, "pooled_context") == [pytest.approx([81, 87])]
     assert bars(classes, "pooled_context") == [pytest.approx([70, 95])]
     assert images.get_linewidth()[0] > classes.get_linewidth()[0]
@@ -124,7 +124,7 @@ def test_caption_counts_images_and_trainings(figure: Figure) -> None:
     assert "layer last: 450 images, 43 or more (median 45) of each class." in text
     assert "central 95 % of resampled images and classes" in text
     assert "Other trainings (2): cifar10_ablation/cgc/seed1, cifar10_ablation/cgc/seed2." in text
-    assert "constant gates" not in text  # of a row that is not drawn
+    assert "constant gates" not in text  # belongs to a row that is not drawn
 
 
 def test_everything_lies_within_the_figure(figure: Figure) -> None:
@@ -161,9 +161,9 @@ def test_intervals_of_few_images_are_missing_and_said_to_be(config: Config) -> N
     few = control("pixels", 0.6, **none, refused="4 images in a class")
     make_controls(config, [few, *CONTROLS[1:]])
     figure = gate_controls_figure(config)
-    found = series(figure.axes[0])
-    assert points(found["share, as in the paper"], "pixels") == pytest.approx([60])
-    assert bars(found["interval over images"], "pixels") == []
+    drawn = series(figure.axes[0])
+    assert points(drawn["share, as in the paper"], "pixels") == pytest.approx([60])
+    assert bars(drawn["interval over images"], "pixels") == []
     assert "Without a number: 4 images in a class." in caption(figure)
 
 

@@ -1,4 +1,4 @@
-"""The sorted gate matrix: what it puts side by side, enlarges and names."""
+"""The sorted gate matrix: its order, its enlarged part and its names."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ NAMES = ("far", "near b", "other", "near a", "last")
 
 
 def line_of_classes() -> GateDistances:
-    """Five classes on a line, "near a" and "near b" so close that they are wider than apart."""
+    """Five classes on a line, "near a" and "near b" closer together than their spread."""
     places = torch.tensor([0.0, 10.0, 30.0, 10.5, 29.0], dtype=torch.float64)
     inter = (places[:, None] - places[None, :]).abs()
     one_M = torch.ones(5, dtype=torch.float64)
@@ -34,10 +34,10 @@ def line_of_classes() -> GateDistances:
 
 
 def measure(config: Config, distances: GateDistances, names: tuple[str, ...] = NAMES) -> None:
-    made = make(
+    artefact = make(
         config, provenance.artefact_of("measure_gates", config.gates.run, config.results_name)
     )
-    path = made.folder / "gate_distances.safetensors"
+    path = artefact.folder / "gate_distances.safetensors"
     save_measured(path, ClassDistances("last layer", names, distances))
 
 
@@ -122,6 +122,8 @@ def test_more_classes_than_fit_are_counted() -> None:
 
 
 def test_matrix_that_was_not_measured_is_named() -> None:
-    told: Any = "the gate distances of cifar10_ablation/cgc/seed0 of preset tiny: not run; make it"
-    with pytest.raises(UserError, match=told):
+    message: Any = (
+        "the gate distances of cifar10_ablation/cgc/seed0 of preset tiny: not run; make it"
+    )
+    with pytest.raises(UserError, match=message):
         gate_explorer_figure(load_config())

@@ -1,4 +1,4 @@
-"""The report, made from few and made-up results."""
+"""The report, from a few made-up results."""
 
 import base64
 import dataclasses
@@ -66,14 +66,14 @@ def test_first_screen_is_question_answer_and_fig_1(page: BeautifulSoup) -> None:
 
 
 def test_page_says_that_numbers_are_not_the_paper_s(page: BeautifulSoup) -> None:
-    told = "These numbers are not the paper's. Preset tiny: scikit-learn's handwritten digits"
-    assert told in words(page.header)
+    notice = "These numbers are not the paper's. Preset tiny: scikit-learn's handwritten digits"
+    assert notice in words(page.header)
 
 
 def test_page_names_settings_data_and_checkpoints_in_its_metadata(page: BeautifulSoup) -> None:
-    told = page.select_one('meta[name="keywords"]')
-    assert told is not None
-    kinds = [word.split("=")[0] for word in str(told["content"]).split(", ")]
+    keywords = page.select_one('meta[name="keywords"]')
+    assert keywords is not None
+    kinds = [word.split("=")[0] for word in str(keywords["content"]).split(", ")]
     assert [kinds[0], *kinds[-4:]] == ["preset", "date", "config", "data", "checkpoint"]
 
 
@@ -120,7 +120,7 @@ def test_missing_run_says_not_run(page: BeautifulSoup) -> None:
 
 
 def made_row(config: Config) -> int:
-    """Return where the only run that was made is listed."""
+    """Return the index of the only run that was made."""
     return [str(run) for run in config.all_runs()].index(MADE_RUN)
 
 
@@ -178,10 +178,10 @@ def test_training_that_left_no_record_is_not_recorded(own_config: Config) -> Non
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"), [(48.4, "48 s"), (59.9, "60 s"), (192.5, "3.2 min"), (18360, "5.1 h")]
+    ("seconds", "text"), [(48.4, "48 s"), (59.9, "60 s"), (192.5, "3.2 min"), (18360, "5.1 h")]
 )
-def test_duration_is_told_in_the_unit_that_suits_it(seconds: float, told: str) -> None:
-    assert describe_seconds(seconds) == told
+def test_duration_is_told_in_the_unit_that_suits_it(seconds: float, text: str) -> None:
+    assert describe_seconds(seconds) == text
 
 
 def test_environments_are_those_of_the_runs_and_of_the_report(own_config: Config) -> None:
@@ -285,7 +285,7 @@ def test_identifiers_are_unique(page: BeautifulSoup) -> None:
 def test_every_link_leads_to_a_place_in_the_page(page: BeautifulSoup) -> None:
     ids = {element["id"] for element in page.select("[id]")}
     links = [link["href"] for link in page.select("a")]
-    assert links[0] == "#main"  # to skip what comes before
+    assert links[0] == "#main"  # the skip link
     assert {link.removeprefix("#") for link in links} <= ids
 
 
@@ -307,10 +307,10 @@ def test_report_is_small(reported: Reported) -> None:
 
 
 def test_every_figure_and_table_has_its_command(page: BeautifulSoup, reported: Reported) -> None:
-    told = {words(command) for command in page.select("pre")}
+    commands = {words(command) for command in page.select("pre")}
     targets = [f"results/{name}.pdf" for name in figures_of(reported.config)]
     targets += [f"results/{name}.csv" for name in tables_of(reported.config)]
-    assert told == {f"snakemake --cores 2 {target}" for target in targets}
+    assert commands == {f"snakemake --cores 2 {target}" for target in targets}
 
 
 def test_command_says_preset_and_what_was_narrowed(empty_checkout: Path) -> None:
@@ -349,7 +349,7 @@ def test_readings_are_one_level_down_without_their_title() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told"),
+    ("spoil", "message"),
     [
         (lambda: Path("results/claims.csv").unlink(), "results/claims.csv is missing: make it"),
         (lambda: Path("results/claims.csv").write_text("id\n"), "is not the file that its prov"),
@@ -359,9 +359,9 @@ def test_readings_are_one_level_down_without_their_title() -> None:
         ),
     ],
 )
-def test_file_that_is_not_as_published_is_named(own_config: Config, spoil, told: str) -> None:
+def test_file_that_is_not_as_published_is_named(own_config: Config, spoil, message: str) -> None:
     spoil()
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         render_report(own_config)
 
 

@@ -1,4 +1,4 @@
-"""Tables for a paper: their LaTeX, and how wide they come out where there is a LaTeX."""
+"""Tables for a paper: their LaTeX and, where LaTeX is installed, their typeset width."""
 
 import re
 import shutil
@@ -76,12 +76,12 @@ def test_table_fits_the_columns_of_a_paper(name: str, reported: Reported, tmp_pa
     assert "Overfull" not in log
     assert "too large" not in log
     (width,) = re.findall(r"WIDTH ([\d.]+)pt", log)
-    wanted = PAGE_MM if TABLES[name].layout.wide else COLUMN_MM
-    assert float(width) * POINT_MM == pytest.approx(wanted, abs=0.1)
+    expected = PAGE_MM if TABLES[name].layout.wide else COLUMN_MM
+    assert float(width) * POINT_MM == pytest.approx(expected, abs=0.1)
 
 
 def typeset(latex: str, folder: Path) -> str:
-    """Return what LaTeX says of a table in a paper of two columns, and its width."""
+    """Typeset a table in a two-column paper; return LaTeX's output, with the table's width."""
     boxed = latex.replace(r"\begin{tabularx}", r"\setbox0\hbox{\begin{tabularx}", 1).replace(
         r"\end{tabularx}", r"\end{tabularx}}\typeout{WIDTH \the\wd0}\box0", 1
     )

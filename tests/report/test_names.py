@@ -1,4 +1,4 @@
-"""Names in words, and numbers with as many digits as they are known to."""
+"""Names in words, and numbers with their known digits."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Every notebook on made-up results, cell by cell but without a kernel."""
+"""Every notebook on made-up results, cell by cell, without a kernel."""
 
 from pathlib import Path
 from typing import Any
@@ -29,14 +29,14 @@ def make_results(config: Config) -> None:
     make_shares(config, [layer_share("first", 0.7), layer_share("last", 0.9)])
     names = ("kernels", "pixels", "pooled_context", "features", "plain_features", "redrawn_gates")
     make_controls(config, [control(name, 0.9) for name in names])
-    made = make(
+    artefact = make(
         config, provenance.artefact_of("measure_gates", config.gates.run, config.results_name)
     )
     inter = torch.tensor([[0, 3, 4], [3, 0, 1], [4, 1, 0]], dtype=torch.float64)
     one_M = torch.ones(3, dtype=torch.float64)
     distances = GateDistances(inter, one_M, torch.full((3,), 2), one_M.square())
     measured = ClassDistances("last", ("a", "b", "c"), distances)
-    save_measured(made.folder / "gate_distances.safetensors", measured)
+    save_measured(artefact.folder / "gate_distances.safetensors", measured)
 
 
 @pytest.mark.parametrize("name", [name for name in FIGURES if name.startswith("fig_")])
@@ -48,10 +48,12 @@ def test_notebook_shows_figures_and_tables_of_results(
 
     class Recorded(Notebook):
         def __getattribute__(self, name: str) -> Any:
-            found = super().__getattribute__(name)
+            attribute = super().__getattribute__(name)
             if name not in ("publish", "show", "table", "say"):
-                return found
-            return lambda *given, **named: shown.append(made := found(*given, **named)) or made
+                return attribute
+            return lambda *arguments, **named: (
+                shown.append(result := attribute(*arguments, **named)) or result
+            )
 
     monkeypatch.setattr("cgc.report.notebook.Notebook", Recorded)
     source = NOTEBOOKS / f"{name.removeprefix('fig_')}.py"

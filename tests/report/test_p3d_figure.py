@@ -15,7 +15,9 @@ pytestmark = pytest.mark.usefixtures("empty_checkout")
 def frames_that_matter(model: nn.Module, layer: str) -> int:
     """Count the frames on which the middle position of a layer's output depends."""
     outputs: list[torch.Tensor] = []
-    model.get_submodule(layer).register_forward_hook(lambda *told: outputs.append(told[2]))
+    model.get_submodule(layer).register_forward_hook(
+        lambda *arguments: outputs.append(arguments[2])
+    )
     clip = torch.rand(1, 3, 33, 8, 8, requires_grad=True)
     model.eval()(clip)
     (output,) = outputs
@@ -56,7 +58,7 @@ def config() -> Config:
     by_frames = {"1": 40.0, "2": 60.0, "8": 90.0}
     run = "p3d_a_video/plain/seed0"
     make_metrics(config, run, top1_percent_by_num_frames=by_frames)
-    make_metrics(config, "p3d_a_video/cgc/seed0")  # not measured by frames
+    make_metrics(config, "p3d_a_video/cgc/seed0")  # without scores by number of frames
     return config
 
 
@@ -97,8 +99,8 @@ def test_chance_line_is_that_of_the_classes(config: Config) -> None:
 
 def test_network_that_was_not_measured_by_frames_is_said(config: Config) -> None:
     assert accuracies_by_frames(config)["cgc"] == {}
-    told = ["plain", "CGC: not run", "plain, no temporal convolutions: not run"]
-    assert legend_of(p3d_figure(config), 1) == told
+    expected = ["plain", "CGC: not run", "plain, no temporal convolutions: not run"]
+    assert legend_of(p3d_figure(config), 1) == expected
 
 
 def test_panel_without_any_run_says_so() -> None:

@@ -1,4 +1,4 @@
-"""The report as a browser shows it: on a desk and on a phone, light and dark, offline."""
+"""The report in a browser: on a desktop and a phone, light and dark, offline."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ pytestmark = [
 ]
 PHONE_WIDTH = 360
 
-# The texts whose colour is too close to what is behind them (WCAG 2 AA: 4.5 to 1).
+# The texts with too little contrast to their background (WCAG 2 AA: 4.5 to 1).
 TOO_FAINT = """
 (() => {
   const channels = colour => colour.match(/[\\d.]+/g).map(Number);
@@ -44,7 +44,7 @@ VISIBLE_CLAIMS = "[...document.querySelectorAll('tr[data-verdict]')].filter(e =>
 
 
 class Opened(NamedTuple):
-    """The report in a browser, and what was told while it was loaded."""
+    """The report in a browser, and the events while it loaded."""
 
     page: Page
     events: list[tuple[str, dict[str, Any]]]
@@ -57,13 +57,13 @@ def opened(reported: Reported, tmp_path_factory: pytest.TempPathFactory) -> Iter
     assert CHROMIUM is not None
     with browser_page(CHROMIUM, tmp_path_factory.mktemp("profile")) as page:
         page.open(path.as_uri())
-        page.evaluate("new Promise(done => setTimeout(done, 100))")  # for what comes late
+        page.evaluate("new Promise(done => setTimeout(done, 100))")  # wait for late events
         yield Opened(page, list(page.events))
 
 
 @pytest.fixture
 def page(opened: Opened) -> Page:
-    """The report on a desk, in light colours."""
+    """The report on a desktop, in light colours."""
     opened.page.show_as()
     return opened.page
 
@@ -158,7 +158,7 @@ def test_first_stop_of_the_keyboard_skips_to_the_claims(page: Page) -> None:
     press(page, "Tab")
     left = "document.activeElement.getBoundingClientRect().left"
     assert page.evaluate("document.activeElement.hash") == "#main"
-    assert page.evaluate(left) >= 0  # seen once it has the focus
+    assert page.evaluate(left) >= 0  # visible once focused
 
 
 def test_focus_is_visible_wherever_the_keyboard_stops(page: Page) -> None:

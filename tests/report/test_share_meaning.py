@@ -1,4 +1,4 @@
-"""The sentences of the notebook on controls, from made-up rows: they follow the numbers."""
+"""The controls notebook's sentences follow the numbers of made-up rows."""
 
 import pytest
 
@@ -17,7 +17,7 @@ RUN = "cifar10_ablation/cgc/seed"
 
 
 def controls(**cdnv: float | None) -> list[dict[str, object]]:
-    """Controls that the kernels exceed, with CDNVs of 0.7 or as said; the kernels' is 0.5."""
+    """Controls that the kernels exceed, with CDNVs of 0.7 unless set; the kernels' is 0.5."""
     names = ("pixels", "pooled_context", "features", "plain_features", "redrawn_gates")
     return [control(name, 0.6, median_cdnv=cdnv.get(name, 0.7)) for name in names]
 

@@ -116,7 +116,9 @@ def test_valid_runs_that_were_left_out_are_shown() -> None:
 
 def test_sources_are_the_asked_for_runs_of_the_table_alone() -> None:
     narrowed = load_config(overrides={"only_seeds": [0], "only_variants": ["plain", "cgc"]})
-    sources = {name: [str(made) for made in TABLES[name].sources(narrowed)] for name in TABLES}
+    sources = {
+        name: [str(artefact) for artefact in TABLES[name].sources(narrowed)] for name in TABLES
+    }
     runs = [f"evaluate_model:cifar10_ablation/{v}/seed0" for v in ("plain", "cgc")]
     assert sources["table_cifar10_ablation"] == runs
     measured = [f"{stage}:{ANALYSED}" for stage in ("measure_all_gates", "measure_controls")]
@@ -131,8 +133,8 @@ def test_sources_are_the_asked_for_runs_of_the_table_alone() -> None:
 
 def test_preset_has_the_tables_of_its_settings() -> None:
     config = load_config([Path("config/presets/cifar10.yaml")])
-    wanted = {"table_settings", "table_cifar10_ablation", "table_gates", "claims"}
-    assert set(tables_of(config)) == wanted
+    expected = {"table_settings", "table_cifar10_ablation", "table_gates", "claims"}
+    assert set(tables_of(config)) == expected
     assert tables_of(load_config()) == list(TABLES)
 
 
@@ -154,8 +156,8 @@ def test_settings_have_every_key_of_the_recipe(setting: str) -> None:
     config = load_config()
     train = config.settings[setting].train.model_dump()
     nested = {f"{part}.{key}" for part in ("schedule", "augment") for key in train.pop(part)}
-    wanted = {f"train.{key}" for key in train.keys() | nested}
-    assert wanted <= set(settings_table(config)["item"])
+    expected = {f"train.{key}" for key in train.keys() | nested}
+    assert expected <= set(settings_table(config)["item"])
 
 
 def cell(config: Config, item: str, setting: str, column: str = "this_preset") -> object:
@@ -173,8 +175,8 @@ def test_settings_are_those_of_the_configuration() -> None:
 
 
 def test_settings_say_what_a_variant_changes() -> None:
-    told = cell(load_config(), "train.gate_learning_rate_factor", "cifar10_ablation")
-    assert told == "0.1 (gates_full_rate: 1.0)"
+    text = cell(load_config(), "train.gate_learning_rate_factor", "cifar10_ablation")
+    assert text == "0.1 (gates_full_rate: 1.0)"
 
 
 def test_settings_of_a_shortened_preset_are_the_shortened_ones() -> None:
@@ -233,9 +235,9 @@ def test_gates_are_shares_in_percent_by_depth() -> None:
 def test_gates_without_a_run_are_said_to_be_not_run() -> None:
     rows = gates_table(load_config()).to_dict("records")
     assert {row[name] for row in rows for name in ("share_percent", "device")} == {"not run"}
-    found = [(row["representation"], row["run"], row["n"]) for row in rows]
+    runs = [(row["representation"], row["run"], row["n"]) for row in rows]
     others = [("kernels", ANALYSED.replace("seed0", seed), 0) for seed in ("seed1", "seed2")]
-    assert found == [("kernels", ANALYSED, 0), ("controls", ANALYSED, 0), *others]
+    assert runs == [("kernels", ANALYSED, 0), ("controls", ANALYSED, 0), *others]
 
 
 def test_gates_are_followed_by_controls_and_by_the_last_layer_of_other_seeds() -> None:

@@ -16,8 +16,8 @@ pytestmark = pytest.mark.usefixtures("empty_checkout")
 def train(config: Config, run: str, *accuracies: float) -> None:
     rows = [f"{i},{value},{2 - i}" for i, value in enumerate(accuracies, 1)]
     history = "\n".join(["epoch,validation_top1_percent,train_loss", *rows])
-    made = provenance.artefact_of("train_model", run, config.results_name)
-    make(config, made, {"history.csv": history, "run.json": "{}"})
+    artefact = provenance.artefact_of("train_model", run, config.results_name)
+    make(config, artefact, {"history.csv": history, "run.json": "{}"})
     make_metrics(config, run)
 
 

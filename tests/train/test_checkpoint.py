@@ -1,4 +1,4 @@
-"""A checkpoint is continued only if it is what a training left."""
+"""A checkpoint is resumed only if a training left it unchanged."""
 
 import json
 from pathlib import Path

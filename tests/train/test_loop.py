@@ -43,7 +43,7 @@ def train(data, tmp_path):
 
 @pytest.fixture(scope="module")
 def whole(data, tmp_path_factory):
-    """The folder of a training that nothing disturbed."""
+    """The folder of an undisturbed training."""
     folder = tmp_path_factory.mktemp("whole")
     training_in(folder, data)("run")
     return folder / "run"
@@ -125,7 +125,7 @@ def test_history_validates_as_the_evaluation_does(whole, data):
 
 
 def interrupt_after(monkeypatch, epochs):
-    """Let a training die after so many epochs, as if it had been killed."""
+    """Let a training die after some epochs, as if killed."""
     whole_epoch = loop.Trainer._epoch
 
     def epoch_or_death(self, epoch, display):
@@ -143,8 +143,8 @@ def test_resumed_run_gives_the_weights_of_an_uninterrupted_one(train, whole, mon
             train("interrupted")
     capsys.readouterr()
     resumed = train("interrupted")
-    assert "epoch 3/3" in (told := capsys.readouterr().err)
-    assert "epoch 2/3" not in told
+    assert "epoch 3/3" in (stderr := capsys.readouterr().err)
+    assert "epoch 2/3" not in stderr
     assert same(resumed, weights_of(whole))
 
 
@@ -159,7 +159,7 @@ def test_history_of_a_resumed_run_is_whole(train, monkeypatch, tmp_path):
 
 
 def signal_at(monkeypatch, method, call, number):
-    """Let a signal come in the course of a call of a method of the trainer."""
+    """Send a signal at one call of a method of the trainer."""
     original, calls = getattr(loop.Trainer, method), []
 
     def signalled(*arguments):
@@ -343,12 +343,12 @@ def test_kernels_of_images_and_clips_are_stored_channels_last(train, monkeypatch
 
 @pytest.mark.parametrize("changes", [{}, pytest.param({"micro_batch": 10}, marks=pytest.mark.slow)])
 def test_channels_last_changes_weights_by_rounding_only(train, changes):
-    one_step = {"epochs": 1, "batch_size": 100}  # each amplifies the rounding of the one before
+    one_step = {"epochs": 1, "batch_size": 100}  # each step amplifies earlier rounding errors
     first, last = (
         train("first", **one_step, **changes),
         train("last", **one_step, execution={"channels_last": True}, **changes),
     )
-    assert not same(first, last)  # else nothing was stored differently
+    assert not same(first, last)  # otherwise storage made no difference
     for name, tensor in first.items():
         torch.testing.assert_close(last[name], tensor, rtol=1e-3, atol=1e-4)
 

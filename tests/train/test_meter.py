@@ -1,4 +1,4 @@
-"""Sums over the images of an epoch, read in one go."""
+"""Sums over an epoch's images, read back at once."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""Steps in shares equal steps on as many devices."""
+"""Steps in micro-batches equal steps on as many devices."""
 
 import copy
 
@@ -38,7 +38,7 @@ def norm_network():
 
 
 def test_batch_norm_matches_that_of_eight_devices():
-    """Eight replicas, each with its own share; the first one's statistics are the kept ones."""
+    """Eight replicas, each with its own share; the first one's statistics are kept."""
     torch.manual_seed(0)
     network = norm_network().double()
     replicas = [copy.deepcopy(network) for _ in range(8)]

@@ -1,4 +1,4 @@
-"""The optimiser's groups and the schedules of A.2, against their written form."""
+"""The optimiser's groups and the schedules of A.2, against their formulas."""
 
 import math
 

@@ -16,13 +16,13 @@ def checkout(tmp_path):
 
 
 class Origin(NamedTuple):
-    """What an author made, versioned and shared.
+    """An author's results, versioned and shared.
 
     Attributes:
-        checkout: the author's; not to be changed, copy or clone it.
-        first, second: what two calls of `dvc repro` there told.
-        calls: the steps that each of them did.
-        store: the remote that everything was pushed to.
+        checkout: the author's; do not change it, copy or clone it.
+        first, second: the output of two calls of `dvc repro` there.
+        calls: the steps that each call ran.
+        store: the remote that holds everything.
     """
 
     checkout: Versioned
@@ -32,10 +32,10 @@ class Origin(NamedTuple):
     store: Path
 
     def clone(self, folder: Path, *pulled: str) -> Versioned:
-        """Return a fresh clone with the store as its remote and what is named pulled from it."""
+        """Return a fresh clone with the store as its remote, and pull the named items."""
         clone = self.checkout.clone(folder)
         clone.succeed("dvc", "remote", "add", "--local", "--default", "store", str(self.store))
-        for name in pulled:  # apart: with a stage and a file in one call DVC leaves the file out
+        for name in pulled:  # separately: given a stage and a file, DVC skips the file
             clone.succeed("dvc", "pull", *([] if name == "everything" else [name]))
         return clone
 
@@ -55,13 +55,13 @@ def origin(tmp_path_factory):
 
 
 class Trained(NamedTuple):
-    """The figure, made by a real training that was killed and continued.
+    """The figure, from a real training that was killed and resumed.
 
     Attributes:
-        checkout: not to be changed, copy it.
-        options: of Snakemake, which shorten the preset.
-        run: what was trained.
-        refused: the command that was typed again after the kill, before unlocking.
+        checkout: do not change it, copy it.
+        options: Snakemake options that shorten the preset.
+        run: the trained run.
+        refused: the command repeated after the kill, before unlocking.
     """
 
     checkout: Checkout

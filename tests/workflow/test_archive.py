@@ -1,4 +1,4 @@
-"""The archive that is deposited: whoever unpacks it makes Fig. 1 from it, without training."""
+"""The deposited archive: unpacked, it yields Fig. 1 without training."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ NAME = f"cgc-artifact-{__version__}"
 FIGURE = "results/fig1_gate_matrix.pdf"
 
 
-# What the figure is not made of is made at once: see helpers/stand_in.py.
+# Everything that the figure does not need is a stand-in: see helpers/stand_in.py.
 STAND_IN = """
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -37,7 +37,7 @@ for name in targets(config).keys() - {"fig1_gate_matrix"}:
 
 
 class Author(Checkout):
-    """A checkout under git, with all that its preset publishes; the figure is a real one."""
+    """A checkout under git, with everything its preset publishes; the figure is real."""
 
     def environment(self):
         return super().environment() | NOBODY | {"GIT_CONFIG_GLOBAL": "/dev/null"}
@@ -72,7 +72,7 @@ def author(trained, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def unpacked(author, tmp_path_factory):
-    """The unpacked archive, with its figure removed and made again."""
+    """The unpacked archive, with its figure deleted and remade."""
     folder = tmp_path_factory.mktemp("unpacked")
     with tarfile.open(author.folder / "dist/first.tar.gz") as tar:
         tar.extractall(folder, filter="data")
@@ -85,7 +85,7 @@ def unpacked(author, tmp_path_factory):
 
 @pytest.fixture
 def changed(author, tmp_path):
-    """A copy of the author's checkout, to be spoiled."""
+    """A copy of the author's checkout, to be damaged."""
     shutil.copytree(author.folder, tmp_path, symlinks=True, dirs_exist_ok=True)
     return Author(tmp_path, copied=())
 
@@ -120,8 +120,8 @@ def test_changed_code_in_an_unpacked_archive_is_recorded_as_dirty(author, unpack
     with (tmp_path / "src/cgc/report/figures/gate_matrix.py").open("a") as file:
         file.write("# a comment\n")
     ask = "from cgc.provenance.job import git_commit; print(git_commit())"
-    told = Checkout(tmp_path, copied=()).succeed("python", "-c", ask)
-    assert told.strip() == f"archive of {author.commit()}-dirty"
+    output = Checkout(tmp_path, copied=()).succeed("python", "-c", ask)
+    assert output.strip() == f"archive of {author.commit()}-dirty"
 
 
 def test_same_checkout_gives_the_same_bytes(author):
@@ -171,6 +171,6 @@ def test_code_that_is_not_tracked_is_refused(changed):
 
 def test_folder_without_git_is_refused(changed, unpacked):
     shutil.rmtree(changed.folder / ".git")
-    told = "this is no git checkout: clone the repository and make the archive there"
-    assert told in refusal(changed)
-    assert told in refusal(unpacked)
+    message = "this is no git checkout: clone the repository and make the archive there"
+    assert message in refusal(changed)
+    assert message in refusal(unpacked)

@@ -1,4 +1,4 @@
-"""Whatever is wrong is one clear line that says what to do; exit status not 0, no traceback."""
+"""Every mistake gives one clear line with a remedy, a non-zero exit status and no traceback."""
 
 import json
 
@@ -8,10 +8,10 @@ from helpers.checkout import Checkout
 
 
 def assert_told(done, *parts):
-    told = done.stdout + done.stderr
+    output = done.stdout + done.stderr
     assert done.returncode != 0
-    assert "Traceback" not in told
-    assert any(all(part in line for part in parts) for line in told.splitlines()), told
+    assert "Traceback" not in output
+    assert any(all(part in line for part in parts) for line in output.splitlines()), output
 
 
 @pytest.mark.parametrize(

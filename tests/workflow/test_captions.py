@@ -1,4 +1,4 @@
-"""What Snakemake's own report, `snakemake --report`, says of figures and tables."""
+"""Figures and tables in Snakemake's own report, `snakemake --report`."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The picture of the workflow in the README is that of the workflow."""
+"""The README's picture of the workflow matches the rules."""
 
 import re
 import runpy
@@ -13,14 +13,14 @@ PICTURE = (ROOT / "docs/dag.svg").read_text()
 
 @pytest.fixture(scope="module")
 def rule_names():
-    """The rules of the workflow's files, without the groups that only have names for others."""
+    """The rules of the workflow's files, without those that only name groups of targets."""
     groups = {"paper"}
     return sorted(draw_dag["files_of_rules"]().keys() - groups)
 
 
 def test_picture_is_what_the_tool_draws_of_the_present_rules(checkout):
-    told = checkout.snakemake("all", "--rulegraph", "dot").stdout
-    assert draw_dag["draw"](told) == PICTURE, "run: uv run tools/draw_dag.py"
+    output = checkout.snakemake("all", "--rulegraph", "dot").stdout
+    assert draw_dag["draw"](output) == PICTURE, "run: uv run tools/draw_dag.py"
 
 
 def test_picture_names_every_rule(rule_names):

@@ -1,4 +1,4 @@
-"""DVC holds what runs make, compares it, and works in a clone offline."""
+"""DVC stores and compares the results of runs, and works offline in a clone."""
 
 import hashlib
 import json
@@ -28,7 +28,7 @@ def _in_the_repository(monkeypatch):
 
 
 @pytest.fixture
-def made(origin, tmp_path):
+def author(origin, tmp_path):
     return origin.checkout.copy(tmp_path)
 
 
@@ -39,7 +39,7 @@ def clone(origin, tmp_path):
 
 
 def outputs(stage):
-    """The files and folders that a stage makes, with what dvc.yaml says of them."""
+    """A stage's output files and folders, with their options in dvc.yaml."""
     listed = [each for kind in ("outs", "metrics") for each in STAGES[stage].get(kind, [])]
     return {Path(path): flags for each in listed for path, flags in each.items()}
 
@@ -47,8 +47,8 @@ def outputs(stage):
 def test_every_file_lies_in_an_output_of_its_stage():
     config = load_config()
     for target, made_by in provenance.TARGETS.items():
-        made = [each for each in provenance.artefacts(config) if each.stage in made_by]
-        files = [path for each in made for path in each.paths()]
+        artefacts = [each for each in provenance.artefacts(config) if each.stage in made_by]
+        files = [path for each in artefacts for path in each.paths()]
         assert [file for file in files if not set(file.parents) & outputs(target).keys()] == []
 
 
@@ -72,36 +72,40 @@ def test_dvc_deletes_no_output_before_snakemake_sees_it():
 def test_git_ignores_what_runs_make_and_what_is_published(origin):
     ignored = [path for stage in STAGES for path in outputs(stage)]
     names = [f"{path}/file" if not path.suffix else str(path) for path in ignored]
-    told = origin.checkout.succeed("git", "check-ignore", *names, *PIPELINE["plots"])
-    assert set(told.splitlines()) == {*names, *PIPELINE["plots"]}
+    output = origin.checkout.succeed("git", "check-ignore", *names, *PIPELINE["plots"])
+    assert set(output.splitlines()) == {*names, *PIPELINE["plots"]}
 
 
 def test_metrics_show_every_run(origin):
-    told = json.loads(origin.checkout.succeed("dvc", "metrics", "show", "--json"))
-    accuracies = {path: about["data"]["top1_percent"] for path, about in told[""]["data"].items()}
+    metrics = json.loads(origin.checkout.succeed("dvc", "metrics", "show", "--json"))
+    accuracies = {
+        path: about["data"]["top1_percent"] for path, about in metrics[""]["data"].items()
+    }
     assert len(accuracies) == 4
     assert METRICS in accuracies
 
 
-def test_metrics_differ_where_an_evaluation_did(made):
-    (made.folder / METRICS).write_text('{"top1_percent": 12.5}')
-    told = json.loads(made.succeed("dvc", "metrics", "diff", "--json"))
-    assert {path: about["top1_percent"]["new"] for path, about in told.items()} == {METRICS: 12.5}
+def test_metrics_differ_where_an_evaluation_did(author):
+    (author.folder / METRICS).write_text('{"top1_percent": 12.5}')
+    differences = json.loads(author.succeed("dvc", "metrics", "diff", "--json"))
+    assert {path: about["top1_percent"]["new"] for path, about in differences.items()} == {
+        METRICS: 12.5
+    }
 
 
-def test_parameters_differ_where_the_configuration_does(made):
-    made.configure("settings.imagenet_default.train.learning_rate", 0.2)
-    told = json.loads(made.succeed("dvc", "params", "diff", "--json"))
-    assert told == {
+def test_parameters_differ_where_the_configuration_does(author):
+    author.configure("settings.imagenet_default.train.learning_rate", 0.2)
+    differences = json.loads(author.succeed("dvc", "params", "diff", "--json"))
+    assert differences == {
         "config/config.yaml": {
             "settings.imagenet_default.train.learning_rate": {"old": 0.1, "new": 0.2, "diff": 0.1}
         }
     }
 
 
-def test_plots_are_the_pictures_of_the_paper_on_a_page_that_opens_offline(made):
-    made.succeed("dvc", "plots", "show", "--out", "plots")
-    page = (made.folder / "plots/index.html").read_text()
+def test_plots_are_the_pictures_of_the_paper_on_a_page_that_opens_offline(author):
+    author.succeed("dvc", "plots", "show", "--out", "plots")
+    page = (author.folder / "plots/index.html").read_text()
     assert page.count("<img") == len(PIPELINE["plots"])
     assert "http" not in page.split("<body")[1]
 
@@ -109,8 +113,8 @@ def test_plots_are_the_pictures_of_the_paper_on_a_page_that_opens_offline(made):
 @pytest.mark.slow
 def test_clone_with_everything_pulled_reproduces_the_paper_only(clone):
     clone.succeed("dvc", "pull")
-    told = clone.succeed("dvc", "repro", "--dry")
-    assert [line for line in told.splitlines() if line.startswith(">")] == [
+    output = clone.succeed("dvc", "repro", "--dry")
+    assert [line for line in output.splitlines() if line.startswith(">")] == [
         "> snakemake paper --cores all"
     ]
     clone.succeed("dvc", "repro")
@@ -122,33 +126,35 @@ def test_clone_with_everything_pulled_reproduces_the_paper_only(clone):
 
 def test_one_run_is_pulled_from_the_folder_of_all(clone):
     clone.succeed("dvc", "pull", f"results/tiny/checkpoints/{RUN}")
-    (made,) = [each for each in ARTEFACTS if str(each) == f"train_model:{RUN}"]
+    (artefact,) = [each for each in ARTEFACTS if str(each) == f"train_model:{RUN}"]
     pulled = {path for path in (clone.folder / "results/tiny").rglob("*.*")}
-    assert pulled == {clone.folder / path for path in made.paths()}
+    assert pulled == {clone.folder / path for path in artefact.paths()}
 
 
 @pytest.mark.slow
-def test_another_preset_is_versioned_by_adding_its_folders(origin, made, tmp_path_factory):
+def test_another_preset_is_versioned_by_adding_its_folders(origin, author, tmp_path_factory):
     run = "cifar10_ablation/cgc/seed0"
     target = f"results/cifar10/checkpoints/{run}/provenance.json"
-    made.succeed("snakemake", target, "--cores", "1", "--configfile", "config/presets/cifar10.yaml")
-    made.succeed("dvc", "add", "results/cifar10/checkpoints")
-    made.commit()
-    made.succeed("dvc", "push")
-    other = made.clone(tmp_path_factory.mktemp("other"))
+    author.succeed(
+        "snakemake", target, "--cores", "1", "--configfile", "config/presets/cifar10.yaml"
+    )
+    author.succeed("dvc", "add", "results/cifar10/checkpoints")
+    author.commit()
+    author.succeed("dvc", "push")
+    other = author.clone(tmp_path_factory.mktemp("other"))
     other.succeed("dvc", "remote", "add", "--local", "--default", "store", str(origin.store))
     other.succeed("dvc", "pull", "results/cifar10/checkpoints.dvc")
     file = f"results/cifar10/checkpoints/{run}/model.safetensors"
-    assert (other.folder / file).read_bytes() == (made.folder / file).read_bytes()
+    assert (other.folder / file).read_bytes() == (author.folder / file).read_bytes()
 
 
 def embedded(md5):
-    """The object of the embedded remote with a hash."""
+    """The object with a given hash in the embedded remote."""
     return EMBEDDED / md5[:2] / md5[2:]
 
 
 def files_of(path, md5):
-    """The hash of an output and of every file in it, by their paths."""
+    """The hashes of an output and of every file in it, by path."""
     files = {path: md5}
     if md5.endswith(".dir"):
         listed = json.loads(embedded(md5).read_text())
@@ -157,16 +163,16 @@ def files_of(path, md5):
 
 
 def held():
-    """The hash of every file that dvc.lock holds, by its path."""
+    """The hash of every file that dvc.lock lists, by path."""
     files = {}
-    for name in provenance.TARGETS:  # the outputs of the paper are nowhere, they are drawn again
+    for name in provenance.TARGETS:  # the paper's outputs are not stored, but redrawn
         for output in LOCK[name]["outs"]:
             files |= files_of(output["path"], output["md5"])
     return files
 
 
 def added():
-    """The hash of every file of other presets that was added to DVC, by its path."""
+    """The hash of every file of other presets that was added to DVC, by path."""
     files = {}
     for path in (*ROOT.glob("results/*/*.dvc"), *ROOT.glob("data/prepared/*.dvc")):
         for output in yaml.safe_load(path.read_text())["outs"]:
@@ -210,14 +216,15 @@ def test_results_of_real_images_that_were_pulled_are_published_without_images_or
 
 def test_embedded_files_are_those_of_their_provenance_and_of_the_reference():
     files = held()
-    for made in ARTEFACTS:
-        recorded = json.loads(embedded(files[str(made.provenance)]).read_text())
+    for artefact in ARTEFACTS:
+        recorded = json.loads(embedded(files[str(artefact.provenance)]).read_text())
         hashes = {
-            name: provenance.file_hash(embedded(files[str(made.path(name))])) for name in made.files
+            name: provenance.file_hash(embedded(files[str(artefact.path(name))]))
+            for name in artefact.files
         }
         assert hashes == recorded["files"]
         kept = provenance.artefact_of(
-            made.stage, made.key, f"reference/{recorded['preset']}"
+            artefact.stage, artefact.key, f"reference/{recorded['preset']}"
         ).provenance
         if kept.exists():
             assert json.loads(kept.read_text())["files"] == hashes

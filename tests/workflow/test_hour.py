@@ -19,7 +19,7 @@ pytestmark = [
 
 @pytest.fixture
 def clone(tmp_path):
-    """A clone of what is committed, with the programs of this environment."""
+    """A clone of the committed state, with the programs of this environment."""
     folder = tmp_path / "clone"
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
     return Versioned(folder, copied=())

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 
 
 def kill_after(seconds, process):
-    """Kill a command and all that it started; return whether it had ended by itself."""
+    """Kill a command and all its children; return whether it had already ended."""
     try:
         assert process.wait(seconds) == 0
     except subprocess.TimeoutExpired:
@@ -56,7 +56,7 @@ def test_results_after_kills_have_the_bytes_of_undisturbed_ones(tmp_path):
     while at_work.total() < KILLS:
         process = killed.begin("snakemake", FIGURE, METRICS, *OPTIONS, served=False)
         if kill_after(moments.uniform(1, LONGEST), process):
-            shutil.rmtree(killed.folder / "results")  # to be killed in all steps again
+            shutil.rmtree(killed.folder / "results")  # start over, to be killed in every step
         else:
             at_work[last_step(killed.folder)] += 1
             killed.succeed("snakemake", "--unlock", *OPTIONS)

@@ -1,4 +1,4 @@
-"""What the workflow would do, without doing it."""
+"""Dry runs of the workflow."""
 
 from collections import Counter
 
@@ -33,8 +33,8 @@ def test_every_preset_plans_the_figure_without_its_data(checkout, preset):
 def test_outputs_of_the_rules_are_the_artefacts_that_provenance_knows(checkout, monkeypatch):
     monkeypatch.chdir(ROOT)
     config = load_config()
-    told = checkout.snakemake("all", "-n", "--quiet", "rules", "--summary")
-    planned = {line.split("\t")[0] for line in told.stdout.splitlines()}
+    done = checkout.snakemake("all", "-n", "--quiet", "rules", "--summary")
+    planned = {line.split("\t")[0] for line in done.stdout.splitlines()}
     for artefact in provenance.artefacts(config):
         assert {str(path) for path in artefact.paths()} <= planned, artefact
 

@@ -1,4 +1,4 @@
-"""Real processes, each with a device of its own, against one process that takes their parts."""
+"""Real processes, each with its own device, against one process that does their work."""
 
 import os
 import signal
@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 from cgc.files import read_json
 from helpers.checkout import wait_for
 
-# One step: rounding differs between the two, and training amplifies it step by step. Validation has
-# a batch more in the first process than in the last.
+# One step, since each further step amplifies the difference in rounding. The first process has one
+# validation batch more than the last.
 OVERRIDES = """
 preset: processes
 max_images: {images}
@@ -131,8 +131,8 @@ def test_process_that_is_killed_ends_the_other_with_one_line(training, victim):
 def children(pid):
     """Return the training processes that a process has started."""
     with open(f"/proc/{pid}/task/{pid}/children") as file:
-        found = map(int, file.read().split())
-    return [child for child in found if "train-model" in command_of(child)]
+        pids = map(int, file.read().split())
+    return [child for child in pids if "train-model" in command_of(child)]
 
 
 def command_of(pid):

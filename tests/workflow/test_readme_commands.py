@@ -1,5 +1,5 @@
-"""Every Snakemake command of README and docs is planned: with `--dry-run`, in a checkout of its own
-that holds neither data nor results, so that everything must be made.
+"""Every Snakemake command of README and docs plans jobs: with `--dry-run`, in a fresh checkout
+without data or results, where everything must be made.
 
 Commands with the same configuration share a dry run of all their targets.
 """
@@ -27,13 +27,13 @@ def parsed(command: Command) -> Namespace:
 
 
 def targets_by_options() -> dict[Options, set[str]]:
-    """The targets of all commands that make something, by the options that change the plan."""
+    """The targets of all commands with targets, by the options that change the plan."""
     targets: dict[Options, set[str]] = defaultdict(set)
-    for given in (parsed(command) for command in commands() if command.words[0] == "snakemake"):
-        if given.targets:
-            presets = ["--configfile", *given.configfile] if given.configfile else []
-            settings = ["--config", *given.config] if given.config else []
-            targets[(*presets, *settings)] |= set(given.targets)
+    for arguments in (parsed(command) for command in commands() if command.words[0] == "snakemake"):
+        if arguments.targets:
+            presets = ["--configfile", *arguments.configfile] if arguments.configfile else []
+            settings = ["--config", *arguments.config] if arguments.config else []
+            targets[(*presets, *settings)] |= set(arguments.targets)
     return targets
 
 
@@ -46,7 +46,7 @@ def published_files() -> set[str]:
 
 @pytest.fixture(scope="module")
 def empty_checkout(tmp_path_factory):
-    """A checkout without data, with the configuration files that the pages tell to write."""
+    """A checkout without data, with the configuration files that the pages describe."""
     checkout = Checkout(tmp_path_factory.mktemp("checkout"))
     for block in blocks("yaml"):
         name, _, content = block.text.partition("\n")
@@ -56,7 +56,7 @@ def empty_checkout(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def plan(empty_checkout):
-    """How many jobs of each rule Snakemake plans for some arguments; each is asked once."""
+    """How many jobs of each rule Snakemake plans for some arguments, cached."""
     return cache(empty_checkout.planned)
 
 
@@ -84,8 +84,8 @@ def test_added_variant_plans_its_rows_and_no_others(plan):
 
 
 def test_cgc_status_tells_the_state_of_every_artefact(empty_checkout):
-    told = empty_checkout.succeed("cgc", "status", "--all")
-    assert "train_model:imagenet_default/cgc/seed0" in told
+    output = empty_checkout.succeed("cgc", "status", "--all")
+    assert "train_model:imagenet_default/cgc/seed0" in output
 
 
 def test_every_preset_stands_in_the_readme():

@@ -1,4 +1,4 @@
-"""Checkpoints come and go through remotes; whatever goes wrong is told, and nothing is lost."""
+"""Checkpoints travel through remotes; every failure is reported, and nothing is lost."""
 
 import os
 import shutil
@@ -13,14 +13,14 @@ from helpers.checkout import PROGRAMS, wait_for
 
 RUN = "imagenet_default/cgc/seed0"
 CHECKPOINT = f"results/tiny/checkpoints/{RUN}/model.safetensors"
-WEIGHTS = "results/tiny/checkpoints"  # what DVC calls them: it holds the folder whole
+WEIGHTS = "results/tiny/checkpoints"  # DVC's name for them: it tracks the whole folder
 METRICS = f"results/tiny/metrics/{RUN}/metrics.json"
 slow = pytest.mark.slow
 S3_USER = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_MAX_ATTEMPTS": "1"}
 
 
 def cached(checkout, path):
-    """The file of DVC's cache that holds a file of a checkout."""
+    """The file in DVC's cache for a file of a checkout."""
     md5 = checkout.succeed("python", "-c", MD5, path).strip()
     return checkout.folder / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
 
@@ -29,11 +29,11 @@ MD5 = "import hashlib, sys; print(hashlib.md5(open(sys.argv[1], 'rb').read()).he
 
 
 def assert_told(done, *parts):
-    told = done.stdout + done.stderr
+    output = done.stdout + done.stderr
     assert done.returncode != 0
-    assert "Traceback" not in told
+    assert "Traceback" not in output
     for part in parts:
-        assert part in told
+        assert part in output
 
 
 @pytest.fixture
@@ -95,9 +95,9 @@ def test_deleted_cache_object_is_told_and_pulled_again(clone):
     cached(clone, CHECKPOINT).unlink()
     (clone.folder / CHECKPOINT).unlink()
     assert_told(clone.run("dvc", "checkout"), "Checkout failed", WEIGHTS)
-    told = clone.succeed("cgc", "status")
-    assert "missing train_model" in " ".join(told.split())
-    assert f"train_model:{RUN}" in told
+    output = clone.succeed("cgc", "status")
+    assert "missing train_model" in " ".join(output.split())
+    assert f"train_model:{RUN}" in output
     clone.succeed("dvc", "pull")
     assert clone.expensive("paper") == {}
 
@@ -126,7 +126,7 @@ def test_pulled_checkpoint_with_other_bytes_is_named_and_neither_used_nor_made_a
 
 
 def as_ordinary_user(checkout, program, *arguments):
-    """Run a program of Python's under permissions that bind it, which they do not for root."""
+    """Run a Python program under file permissions that apply to it, as they do not to root."""
     command = [sys.executable, "-m", program, *arguments]
     if os.geteuid() == 0:
         if not (setpriv := shutil.which("setpriv")):
@@ -180,8 +180,8 @@ def test_second_snakemake_at_once_is_refused_and_the_first_goes_on(busy):
     copy, first = busy("snakemake", "evaluations", "--cores", "1")
     assert copy.expensive("evaluations") == {"evaluate_model": 4}
     assert_told(copy.snakemake("evaluations"), "Directory cannot be locked", "--unlock")
-    told = copy.run("dvc", "repro", "--single-item", "evaluations")
-    assert_told(told, "ERROR: failed to reproduce 'evaluations'")
+    done = copy.run("dvc", "repro", "--single-item", "evaluations")
+    assert_told(done, "ERROR: failed to reproduce 'evaluations'")
     (copy.folder / "go_on").touch()
     assert first.wait() == 0
     assert len(copy.calls()) == 4
@@ -199,7 +199,7 @@ def test_second_dvc_at_once_is_refused_and_the_first_goes_on(busy):
 
 @pytest.fixture
 def busy(origin, tmp_path, monkeypatch):
-    """Begin a command that evaluates every run anew, and halt it in its first step."""
+    """Start a command that re-evaluates every run, and pause it in its first step."""
 
     def begin(*command):
         copy = origin.checkout.copy(tmp_path)

@@ -1,6 +1,6 @@
-"""Nothing expensive is made again by accident, and nothing stale is kept: one test a situation.
+"""Nothing expensive is remade by accident, and nothing stale is kept: one test per situation.
 
-Steps are stand-ins (see stand_in.py); what decides whether they run is real.
+Steps are stand-ins (see stand_in.py); the decision to run them is real.
 """
 
 import json
@@ -25,7 +25,7 @@ def pulled(origin, tmp_path):
 
 
 @pytest.fixture
-def made(origin, tmp_path):
+def author(origin, tmp_path):
     """The author's own folder."""
     return origin.checkout.copy(tmp_path)
 
@@ -81,116 +81,116 @@ def test_order_of_file_times_makes_nothing_expensive(pulled):
     assert pulled.expensive("paper") == {}
 
 
-def test_valid_artefacts_with_new_dates_make_no_figure_or_table_anew(made):
-    shutil.rmtree(made.folder / ".snakemake/metadata")  # it has their checksums
-    for path in (made.folder / "results/tiny").rglob("*.*"):
+def test_valid_artefacts_with_new_dates_make_no_figure_or_table_anew(author):
+    shutil.rmtree(author.folder / ".snakemake/metadata")  # it holds their checksums
+    for path in (author.folder / "results/tiny").rglob("*.*"):
         path.touch()
-    assert made.planned("paper").keys() <= {"paper"}
+    assert author.planned("paper").keys() <= {"paper"}
 
 
-def test_pulling_others_results_over_own_ones_publishes_them_anew_and_trains_nothing(made):
+def test_pulling_others_results_over_own_ones_publishes_them_anew_and_trains_nothing(author):
     table = "results/table_imagenet.csv"
-    evaluation = made.folder / f"results/tiny/evaluations/{RUN}/metrics.provenance.json"
-    assert made.planned(table) == {}
+    evaluation = author.folder / f"results/tiny/evaluations/{RUN}/metrics.provenance.json"
+    assert author.planned(table) == {}
     recorded = json.loads(evaluation.read_text())
     recorded["files"]["metrics.json"] = "0" * 64  # valid by its recipe, with other bytes
     evaluation.write_text(json.dumps(recorded))
-    assert made.planned(table) == {"make_table": 1}
-    assert made.planned("results/table_settings.csv") == {}
+    assert author.planned(table) == {"make_table": 1}
+    assert author.planned("results/table_settings.csv") == {}
 
 
-def test_changed_learning_rate_retrains_every_run_that_uses_it(made):
-    made.configure("settings.imagenet_default.train.learning_rate", 0.2)
+def test_changed_learning_rate_retrains_every_run_that_uses_it(author):
+    author.configure("settings.imagenet_default.train.learning_rate", 0.2)
     # the plain network is a control of the gates
-    assert made.expensive("paper") == {"train_model": 3, "evaluate_model": 2} | GATES
-    assert "train.learning_rate (0.1 -> 0.2)" in made.succeed("cgc", "status")
+    assert author.expensive("paper") == {"train_model": 3, "evaluate_model": 2} | GATES
+    assert "train.learning_rate (0.1 -> 0.2)" in author.succeed("cgc", "status")
 
 
 @pytest.mark.slow
-def test_dvc_retrains_no_other_run_of_the_stage(made):
-    made.configure("settings.imagenet_default.train.learning_rate", 0.2)
-    made.succeed("dvc", "repro", "checkpoints")
-    assert sorted(made.calls()) == [
+def test_dvc_retrains_no_other_run_of_the_stage(author):
+    author.configure("settings.imagenet_default.train.learning_rate", 0.2)
+    author.succeed("dvc", "repro", "checkpoints")
+    assert sorted(author.calls()) == [
         f"train_model:{RUN}",
         "train_model:imagenet_default/plain/seed0",
         "train_model:p3d_a_video/cgc/seed0",
     ]
 
 
-def test_changed_seed_retrains_that_run_only(made):
-    made.configure("settings.cifar10_ablation.seeds", [7])
-    made.configure("only_seeds", [0, 7])
-    assert made.expensive("paper") == {"train_model": 1, "evaluate_model": 1}
+def test_changed_seed_retrains_that_run_only(author):
+    author.configure("settings.cifar10_ablation.seeds", [7])
+    author.configure("only_seeds", [0, 7])
+    assert author.expensive("paper") == {"train_model": 1, "evaluate_model": 1}
 
 
 @pytest.mark.slow
-def test_config_changed_back_and_old_files_checked_out_retrains_nothing(made):
-    made.configure("settings.imagenet_default.train.learning_rate", 0.2)
-    made.succeed("snakemake", "checkpoints", "--cores", "1")
-    assert f"train_model:{RUN}" in made.calls()
-    made.succeed("git", "restore", "config")
-    made.succeed("dvc", "checkout", "--force")
-    assert made.expensive("paper") == {}
-    made.succeed("cgc", "verify")
+def test_config_changed_back_and_old_files_checked_out_retrains_nothing(author):
+    author.configure("settings.imagenet_default.train.learning_rate", 0.2)
+    author.succeed("snakemake", "checkpoints", "--cores", "1")
+    assert f"train_model:{RUN}" in author.calls()
+    author.succeed("git", "restore", "config")
+    author.succeed("dvc", "checkout", "--force")
+    assert author.expensive("paper") == {}
+    author.succeed("cgc", "verify")
 
 
-def test_edited_training_code_retrains_every_run(made):
-    made.change("src/cgc/train/loop.py")
-    assert made.expensive("checkpoints") == {"train_model": 5}
-    assert "code changed: train/loop.py" in made.succeed("cgc", "status")
+def test_edited_training_code_retrains_every_run(author):
+    author.change("src/cgc/train/loop.py")
+    assert author.expensive("checkpoints") == {"train_model": 5}
+    assert "code changed: train/loop.py" in author.succeed("cgc", "status")
 
 
-def test_edited_evaluation_code_evaluates_only(made):
-    made.change("src/cgc/evaluate.py")
-    assert made.expensive("paper") == {"evaluate_model": 4}
+def test_edited_evaluation_code_evaluates_only(author):
+    author.change("src/cgc/evaluate.py")
+    assert author.expensive("paper") == {"evaluate_model": 4}
 
 
 @pytest.mark.parametrize(
     "file", ["report/style.py", pytest.param("cli/publish.py", marks=pytest.mark.slow)]
 )
-def test_edited_code_of_figures_redraws_them_only(made, file):
-    made.change(f"src/cgc/{file}")
-    assert made.planned(FIGURE) == {"plot_gate_matrix": 1}
-    assert made.expensive("paper") == {}
+def test_edited_code_of_figures_redraws_them_only(author, file):
+    author.change(f"src/cgc/{file}")
+    assert author.planned(FIGURE) == {"plot_gate_matrix": 1}
+    assert author.expensive("paper") == {}
 
 
-def test_comments_make_nothing_stale_and_redraw_nothing(made):
+def test_comments_make_nothing_stale_and_redraw_nothing(author):
     for file in ("train/loop.py", "evaluate.py", "report/style.py", "report/page/runs.py"):
-        made.comment(f"src/cgc/{file}")
-    assert made.planned("paper").keys() <= {"paper"}
+        author.comment(f"src/cgc/{file}")
+    assert author.planned("paper").keys() <= {"paper"}
 
 
-def test_forcing_everything_makes_figures_and_tables_only(made):
-    planned = made.planned("paper", "--forceall")
+def test_forcing_everything_makes_figures_and_tables_only(author):
+    planned = author.planned("paper", "--forceall")
     assert planned.pop("paper") == 1
     assert planned.keys() == {"plot_gate_matrix", "make_table", "render_notebook", "make_report"}
 
 
 @pytest.mark.slow
-def test_valid_artefact_asked_for_by_a_file_s_name_is_left_alone(made):
-    assert "Nothing to be done" in made.snakemake(CHECKPOINT, "-n").stdout
-    assert made.expensive(CHECKPOINT, "--forceall") == {}
+def test_valid_artefact_asked_for_by_a_file_s_name_is_left_alone(author):
+    assert "Nothing to be done" in author.snakemake(CHECKPOINT, "-n").stdout
+    assert author.expensive(CHECKPOINT, "--forceall") == {}
 
 
-def test_forced_artefact_is_made_again_with_all_that_depends_on_it(made):
-    planned = made.expensive("paper", "--config", f"force=['train_model:{RUN}']")
+def test_forced_artefact_is_made_again_with_all_that_depends_on_it(author):
+    planned = author.expensive("paper", "--config", f"force=['train_model:{RUN}']")
     assert planned == {"train_model": 2, "evaluate_model": 2} | GATES
 
 
 @pytest.mark.slow
-def test_dvc_is_brought_in_step_with_what_snakemake_made(made):
-    made.change("src/cgc/evaluate.py")
-    made.succeed("snakemake", "evaluations", "--cores", "1")
-    assert "modified:           results/tiny/metrics" in made.succeed("dvc", "status")
-    made.succeed("dvc", "commit", "--force")
-    assert "up to date" in made.succeed("dvc", "status")
-    made.calls()
-    made.succeed("dvc", "repro")
-    assert made.calls() == []
+def test_dvc_is_brought_in_step_with_what_snakemake_made(author):
+    author.change("src/cgc/evaluate.py")
+    author.succeed("snakemake", "evaluations", "--cores", "1")
+    assert "modified:           results/tiny/metrics" in author.succeed("dvc", "status")
+    author.succeed("dvc", "commit", "--force")
+    assert "up to date" in author.succeed("dvc", "status")
+    author.calls()
+    author.succeed("dvc", "repro")
+    assert author.calls() == []
 
 
-def test_status_of_the_paper_preset_takes_under_three_seconds(made):
+def test_status_of_the_paper_preset_takes_under_three_seconds(author):
     start = time.perf_counter()
-    told = made.succeed("cgc", "status", "--json", "--configfile", "config/presets/paper.yaml")
+    output = author.succeed("cgc", "status", "--json", "--configfile", "config/presets/paper.yaml")
     assert time.perf_counter() - start < 3
-    assert {state["state"] for state in json.loads(told).values()} == {"missing"}
+    assert {state["state"] for state in json.loads(output).values()} == {"missing"}

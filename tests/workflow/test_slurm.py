@@ -1,4 +1,4 @@
-"""The figure by the jobs of a real SLURM, whose training is told to end, and goes on."""
+"""The figure from jobs on a real SLURM cluster, whose training is stopped and resumes."""
 
 import os
 import re
@@ -14,7 +14,7 @@ CONTINUING = re.compile(r"continuing after epoch (\d+)(?:, step (\d+))?")
 RUN = "cifar10_ablation/cgc/seed0"
 PRESET = "tiny-short"
 OPTIONS = ("--config", "max_images=400", "settings={cifar10_ablation: {train: {epochs: 40}}}")
-OF_THIS_CLUSTER = (  # it keeps no accounts, and its jobs are short
+OF_THIS_CLUSTER = (  # it has no accounting, and its jobs are short
     "--slurm-status-command",
     "squeue",
     "--slurm-init-seconds-before-status-checks",
@@ -33,7 +33,7 @@ pytestmark = [
 
 
 class OnCluster(Checkout):
-    """A checkout whose commands find a cluster."""
+    """A checkout whose commands use a cluster."""
 
     def __init__(self, folder, cluster):
         folder.mkdir()
@@ -60,7 +60,7 @@ def slurm(tmp_path):
 
 
 def position(continuing):
-    """Return epoch and step where a training went on."""
+    """Return the epoch and step at which a training resumed."""
     return tuple(map(int, continuing.groups(default=0)))
 
 

@@ -1,4 +1,4 @@
-"""A real training that is killed, continued, and then never done again by accident."""
+"""A real training that is killed, resumed, and then never repeated by accident."""
 
 import shutil
 
@@ -9,8 +9,8 @@ from helpers.checkout import Checkout, touch_in_random_order
 
 def test_killed_run_must_be_unlocked(trained):
     assert trained.refused.returncode != 0
-    told = trained.refused.stdout + trained.refused.stderr
-    assert "can be removed with the --unlock argument" in told
+    output = trained.refused.stdout + trained.refused.stderr
+    assert "can be removed with the --unlock argument" in output
 
 
 def test_training_continues_after_the_last_finished_epoch(trained):

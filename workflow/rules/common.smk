@@ -1,8 +1,9 @@
 # Configuration, and which artefacts are given and which must be made.
 #
-# An artefact whose provenance matches today's configuration and code is *valid*: its rule's wildcard
-# constraint leaves it out, so it is a leaf of the DAG and neither file times nor missing metadata nor
-# `--forceall` can make it again. Any other gets a fresh spec, its rule's input. See cgc.provenance.
+# An artefact whose provenance matches today's configuration and code is *valid*: its rule's
+# wildcard constraint leaves it out, so it is a leaf of the DAG and neither file times nor missing
+# metadata nor `--forceall` can remake it. Any other gets a fresh spec as its rule's input. See
+# cgc.provenance.
 import os
 import sys
 
@@ -25,7 +26,7 @@ configfile: "config/config.yaml"
 try:
     CONFIG = check_config(config)
     STALE = provenance.stale(CONFIG)
-    # Valid, with other bytes than what is published was made from, as after `dvc pull --force`.
+    # Valid, but with other bytes than those behind what is published, as after `dvc pull --force`.
     CHANGED = {
         str(source)
         for record in published_records()
@@ -34,10 +35,10 @@ try:
 except UserError as error:
     raise WorkflowError(str(error))
 
-# `cgc` is found where this environment was not activated too, as with `.venv/bin/snakemake`.
+# Find `cgc` even if this environment is not activated, as with `.venv/bin/snakemake`.
 os.environ["PATH"] += os.pathsep + os.path.dirname(sys.executable)
 
-# Trainings, whose stderr is a log file, write a line now and then where a person watches.
+# Trainings log their stderr to a file; if a person watches, they also print a line now and then.
 if sys.stderr.isatty():
     os.environ["CGC_TERMINAL"] = "1"
 
@@ -46,14 +47,14 @@ METRICS = str(paths.metrics_dir(CONFIG.results_name, "{run}"))
 EVALUATION = str(paths.evaluation_dir(CONFIG.results_name, "{run}"))
 CHECKPOINT = str(paths.checkpoint_dir(CONFIG.results_name, "{run}"))
 GATES = str(paths.gates_dir(CONFIG.results_name, "{run}"))
-# What a job takes of the `gpu` resource, which the profile bounds; training may take more.
+# A job's share of the `gpu` resource, which the profile limits; training may take more.
 GPUS = 0 if CONFIG.execution.accelerator == "cpu" else 1
 LOGS = f"logs/{CONFIG.results_name}"
-# What figures and tables are made from, a file that has another name when any of it changes: the
-# preset, the artefacts' recipes, and the code of the report.
+# What figures and tables are made from: the preset, the artefacts' recipes and the report's code.
+# The file's name changes when any of them does.
 PUBLICATION = str(provenance.write_publication(CONFIG))
 
-# Jobs that run on other machines parse this file too, when their spec is already written.
+# Jobs on other machines parse this file too, but their spec is already written.
 if workflow.is_main_process:
     for name, reasons in STALE.items():
         provenance.write_spec(CONFIG, *name.split(":", 1), because=reasons)
@@ -71,7 +72,7 @@ def to_be_made(stage):
 
 
 def files_of(stage, key, changed=()):
-    """An artefact as an input: while it is valid and not `changed`, whatever its files' times."""
+    """An artefact as an input; file times count only if it is not valid or is `changed`."""
     artefact = provenance.artefact_of(stage, key, CONFIG.results_name)
     files = [str(path) for path in artefact.paths()]
     times_count = str(artefact) in {*STALE, *changed}
@@ -98,7 +99,7 @@ def sources_of(published):
 
 
 def initial_model_of(run):
-    """The trained network that a run starts from; nothing for most."""
+    """The trained network that a run starts from, if any."""
     initial = CONFIG.initial_run(provenance.parse_run(run, CONFIG))
     return files_of("train_model", str(initial)) if initial else []
 
@@ -110,7 +111,7 @@ def gpus_of(run):
 
 
 def minutes_of(run):
-    """Time limit of a training where a scheduler sets one: twice its estimate, or a day."""
+    """Time limit of a training under a scheduler: twice its estimate, or a day without one."""
     setting, variant, _ = run.split("/")
     hours = CONFIG.execution.run_hours.get(setting, {}).get(
         CONFIG.variants[variant].conv, 12

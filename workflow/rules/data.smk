@@ -1,5 +1,5 @@
-# Prepare the data sets. Raw data is no input: it may be absent as long as nothing has to be prepared
-# from it, and the step itself says what is missing.
+# Prepare the data sets. Raw data is not an input: it may be absent as long as nothing has to be
+# prepared from it, and the step itself reports what is missing.
 
 
 rule prepare_data:

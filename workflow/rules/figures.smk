@@ -1,4 +1,4 @@
-# Figures: cheap, ordinary rules. `publication` stands for preset and code: another one draws them again.
+# Figures: cheap, ordinary rules. `publication` stands for preset and code: a new one redraws them.
 
 
 rule plot_gate_matrix:

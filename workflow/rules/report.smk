@@ -1,5 +1,5 @@
-# The report: one self-contained page of all that is published. Training records are deliberately not
-# inputs: it lists those that are there, and must not train a network in order to list it.
+# The report: one self-contained page of all that is published. Training records are deliberately
+# not inputs: it lists those that exist, and must not train a network just to list it.
 
 from cgc.reference import references
 

@@ -1,5 +1,5 @@
-# What belongs together, by name: `snakemake data`, `snakemake checkpoints`, ... DVC's stages ask for
-# these. Small local rules, one for each group of cgc.provenance.TARGETS.
+# Named groups of artefacts: `snakemake data`, `snakemake checkpoints`, ... DVC's stages use these.
+# Small local rules, one for each group of cgc.provenance.TARGETS.
 
 for target, stages in provenance.TARGETS.items():
 
@@ -22,7 +22,7 @@ rule paper:
     localrule: True
 
 
-# A valid artefact is made by no rule, so that its files alone would be unknown as targets.
+# No rule makes a valid artefact, so without these its files would be unknown as targets.
 for artefact in provenance.artefacts(CONFIG):
     if str(artefact) not in STALE:
         for path in artefact.paths():

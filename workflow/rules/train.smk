@@ -1,5 +1,5 @@
-# Train one network per run. The resumable state lies in work/, which Snakemake does not know of: it
-# deletes the outputs of a job that failed.
+# Train one network per run. The resumable state is in work/, outside Snakemake's reach: it deletes
+# the outputs of a job that failed.
 
 
 rule train_model:

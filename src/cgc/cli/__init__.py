@@ -61,12 +61,12 @@ def _options(
 
 def main() -> None:
     """Run the command line; a failure is one line on stderr."""
-    # Lightning's advice wherever SLURM is installed; jobs of the workflow do run by srun
+    # Lightning's advice wherever SLURM is installed; the workflow's jobs do run under srun
     warnings.filterwarnings("ignore", message="The `srun` command is available")
     code = _run()
     try:
         sys.stdout.flush()
-    except BrokenPipeError:  # nobody reads on, as in `cgc status | head -1`
+    except BrokenPipeError:  # the reader has left, as in `cgc status | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     except OSError as error:  # such as a full disk behind `cgc status > file`
@@ -80,7 +80,7 @@ def _run() -> int:
         complete_in_bash(app) if is_asked_by_bash() else app()
     except BrokenPipeError:
         return 1
-    except SystemExit as done:  # Typer ends every command by it
+    except SystemExit as done:  # Typer ends every command with it
         if isinstance(done.code, str):
             return report_failure(UserError(done.code))
         return report_failure(KeyboardInterrupt()) if done.code == INTERRUPTED else done.code or 0

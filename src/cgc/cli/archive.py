@@ -1,4 +1,4 @@
-"""The command that makes the archive which is deposited."""
+"""The command that makes the archive for a deposit."""
 
 import json
 import sys

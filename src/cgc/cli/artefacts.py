@@ -1,4 +1,4 @@
-"""Commands about artefacts: what is valid, stale (and why) or damaged, and what to make of it."""
+"""Commands about artefacts: what is valid, stale (and why) or damaged, and what is left to make."""
 
 import json
 import re
@@ -172,12 +172,12 @@ def _print_all(states: States) -> None:
             terminal().print(
                 line, *([Padding(why, (0, 0, 0, 8), expand=False)] if why else []), sep="\n"
             )
-        else:  # a line each, so that it can be searched
+        else:  # a line each, which can be searched
             print(f"{about['state']:8}{name}  {why}".rstrip())
 
 
 def _print_summary(states: States, config: Config) -> None:
-    """Print counts by stage, then what is not valid, grouped by the reason."""
+    """Print counts by stage, then what is not valid, grouped by reason."""
     counts = Counter((name.split(":")[0], about["state"]) for name, about in states.items())
     table = Table(*[Column(state, justify="right") for state in ("stage", *COLOURS)], box=None)
     table.columns[0].justify = "left"

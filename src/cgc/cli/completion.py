@@ -1,4 +1,4 @@
-"""What the shell offers when a word is completed; quick, so without PyTorch.
+"""Shell completion; quick, so without PyTorch.
 
 `cgc --install-completion` sets it up for bash, zsh, fish and PowerShell.
 """
@@ -30,7 +30,7 @@ def artefact_names(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def spec_names(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Return what a file can be written for."""
+    """Return the names that `cgc spec` takes."""
     return ["publication", *artefact_names(ctx, incomplete)]
 
 
@@ -42,7 +42,7 @@ def reference_names(incomplete: str) -> list[str]:
 
 
 def table_names(incomplete: str) -> list[str]:
-    """Return the tables that there are."""
+    """Return the names of all tables."""
     from cgc.report.tables import TABLES
 
     return list(TABLES)
@@ -58,15 +58,15 @@ def notebook_names(incomplete: str) -> list[str]:
 
 
 def is_asked_by_bash() -> bool:
-    """Tell whether bash asks for completions."""
+    """Return whether bash asks for completions."""
     return os.environ.get("_CGC_COMPLETE") == "complete_bash"
 
 
 def complete_in_bash(app: Callable[[], object]) -> None:
-    """Answer bash, for which a colon ends a word: `train_model:cgc` are three to it.
+    """Answer bash, which splits words at colons: `train_model:cgc` becomes three.
 
-    The words are put together again for `app`, and what stands before the last colon is taken off
-    its answers, since bash adds them to what comes after it.
+    The words are rejoined for `app`, and everything up to the last colon is removed from its
+    answers, since bash completes only the part after it.
     """
     words = os.environ["COMP_WORDS"].split("\n")[: int(os.environ["COMP_CWORD"]) + 1]
     joined = "\n".join(words).replace("\n:\n", ":").replace("\n:", ":").split("\n")

@@ -1,4 +1,4 @@
-"""What a failure says on the terminal: one line, and a traceback only on request."""
+"""How failures are reported: one line, and a traceback only on request."""
 
 import errno
 import os
@@ -10,11 +10,11 @@ from pydantic import ValidationError
 from cgc.config import explain_all
 from cgc.errors import UserError
 
-DEBUG = "CGC_DEBUG"  # environment variable; `--debug` sets it, so that child processes have it too
+DEBUG = "CGC_DEBUG"  # environment variable; `--debug` sets it, so that child processes inherit it
 MOST_LETTERS = 2000
 FAILED = 1
 BUG = 70  # EX_SOFTWARE of sysexits.h
-INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
+INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C
 
 _REMEDIES = {
     errno.ENOSPC: "free some room there, then run the same command again",
@@ -49,7 +49,7 @@ def report_failure(error: BaseException) -> int:
 
 
 def _expected(error: BaseException) -> str:
-    """Return the message of a failure that a user can mend; nothing for any other."""
+    """Return the message of a failure that a user can fix; empty for any other."""
     match error:
         case UserError():
             return str(error)

@@ -1,6 +1,6 @@
 """The steps that make figures, tables and the report in results/ from the artefacts of one preset.
 
-Each takes the publication file, which says which preset that is (see `cgc.provenance`).
+Each takes the publication file, which holds that preset (see `cgc.provenance`).
 """
 
 from pathlib import Path

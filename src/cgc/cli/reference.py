@@ -83,7 +83,7 @@ def compare(
 
 
 def _draw_figures(reference: Config, folder: Path) -> None:
-    """Draw every figure that has something to show; say which has not."""
+    """Draw every figure that has something to show; report the others."""
     from cgc.report.figures import FIGURES, figures_of
     from cgc.report.figures.by_name import NOTEBOOK_FIGURES
     from cgc.report.style import FigureMetadata, save_figure
@@ -102,7 +102,7 @@ def _draw_figures(reference: Config, folder: Path) -> None:
 
 
 def _has_results(about: "FigureInfo", reference: Config) -> bool:
-    """Tell whether a figure has something to show: runs, or what was measured of the analysed."""
+    """Return whether a figure has something to show: runs, or measurements of the analysed one."""
     shown = [str(made) for made in about.shown(reference)]
     if about.settings is None and about.stages:
         return any(f"{stage}:{reference.gates.run}" in shown for stage in about.stages)
@@ -145,7 +145,7 @@ def _as_json(
     return about | {"numbers": numbers, "counts": {name: verdicts[name] for name in VERDICTS}}
 
 
-# Verdicts in the order of the last line, and its words.
+# Verdicts with their words, in the order of the last line.
 VERDICTS: "dict[Verdict, str]" = {
     "agrees": "agree",
     "differs": "differ",

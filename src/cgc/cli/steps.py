@@ -1,7 +1,7 @@
 """The steps that make artefacts, one command each.
 
 A step takes one spec, which says what to make and from which settings, so what was fingerprinted
-is what runs; `cgc.provenance` says where its inputs and outputs lie. Outputs are written whole, the
+is what runs; `cgc.provenance` locates its inputs and outputs. Outputs are written atomically, the
 provenance last.
 """
 
@@ -74,9 +74,9 @@ def measure_controls(spec: Spec) -> None:
 
 
 def _run(stage: str, spec: Path) -> None:
-    """Run a stage by its module in `STAGES`, the one that its fingerprint is taken of.
+    """Run a stage from its module in `STAGES`, which its fingerprint covers.
 
-    Imported here, since `cgc --help` must not wait for PyTorch.
+    The module is imported here, since `cgc --help` must not wait for PyTorch.
     """
     from cgc.devices import use_threads
 

@@ -28,7 +28,7 @@ Deviations = tuple[
 def preparing_module(kind: str) -> str:
     """Return the module whose `prepare_<kind>` prepares a kind of data set.
 
-    By this rule the step finds what to run, and its fingerprint which kind's code to cover.
+    The step uses this rule to find what to run, its fingerprint to find which code to cover.
     """
     return f"cgc.data.sources.{kind}"
 

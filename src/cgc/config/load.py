@@ -1,4 +1,4 @@
-"""Reading the configuration, and saying what is wrong with it.
+"""Reading the configuration, and explaining what is wrong with it.
 
 `config/config.yaml` is complete and is the tiny preset; a preset file holds only what differs from
 it and is merged over it key by key (`null` removes a key). No other module reads YAML.
@@ -18,7 +18,7 @@ from cgc.files import check_regular
 
 DEFAULT_FILE = Path("config/config.yaml")
 PRESETS = Path("config/presets")
-MOST_LEVELS, MOST_VALUES = 50, 100_000  # of the content of a file
+MOST_LEVELS, MOST_VALUES = 50, 100_000  # of a file
 MOST_PROBLEMS, MOST_LETTERS = 20, 300  # of a message, and of what it quotes
 
 
@@ -43,10 +43,10 @@ def _merged(files: Iterable[str | Path]) -> dict[str, Any]:
 
 
 def check_config(content: Mapping[str, Any]) -> Config:
-    """Turn merged YAML into a `Config`, and compare it with the file of the preset that it names.
+    """Turn merged YAML into a `Config`, and compare it with the file of the preset it names.
 
     Raises:
-        UserError: with every problem at once, each with its place.
+        UserError: with every problem at once, each with its location.
     """
     config = _validated(content)
     own = _file_of(config.preset)
@@ -57,7 +57,7 @@ def check_config(content: Mapping[str, Any]) -> Config:
 
 
 def load_preset(preset: str) -> Config:
-    """Return a preset as its own file says it.
+    """Return a preset as its own file defines it.
 
     Raises:
         UserError: no file defines it.
@@ -72,7 +72,7 @@ def load_preset(preset: str) -> Config:
 
 
 def _file_of(preset: str) -> Path | None:
-    """Return the file that defines a preset; None where the name is not one of ours."""
+    """Return the file that defines a preset; None if no file does."""
     files = (DEFAULT_FILE, PRESETS / f"{preset}.yaml")
     return next((f for f in files if f.exists() and read_yaml(f).get("preset") == preset), None)
 
@@ -89,8 +89,8 @@ def read_yaml(file: Path) -> dict[str, Any]:
     """Read a mapping.
 
     Raises:
-        UserError: the file is missing, is not a regular file of UTF-8 text, is not YAML, has a key
-            twice, or holds something else than a mapping of bounded size.
+        UserError: the file is missing, is not a regular file of UTF-8 text, is not YAML, has a
+            duplicate key, or is not a mapping of bounded size.
     """
     check_regular(file)
     try:
@@ -99,7 +99,7 @@ def read_yaml(file: Path) -> dict[str, Any]:
         raise UserError(f"{file} cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{file} is not UTF-8 text ({error.reason}): convert it") from error
-    except (yaml.YAMLError, ValueError) as error:  # a number of 5,000 digits is the latter
+    except (yaml.YAMLError, ValueError) as error:  # the latter for a number of 5,000 digits
         raise UserError(f"{file} is not YAML: {_short(' '.join(str(error).split()))}") from error
     except RecursionError as error:
         raise UserError(f"{file} is nested too deep, at most {MOST_LEVELS} levels") from error
@@ -110,7 +110,7 @@ def read_yaml(file: Path) -> dict[str, Any]:
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that stands twice in a mapping, where YAML would take the last."""
+    """Refuses duplicate keys in a mapping, where YAML would take the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
@@ -123,7 +123,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def _check_extent(content: Any, what: str) -> None:
-    """Refuse what is nested too deep or too large: aliases may refer to what holds them.
+    """Refuse what is nested too deeply or too large: aliases may be recursive.
 
     Raises:
         UserError: `content` has more than `MOST_LEVELS` levels or `MOST_VALUES` values.
@@ -153,7 +153,7 @@ def _merge(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
 
 
 def _without_nulls(content: dict[str, Any]) -> dict[str, Any]:
-    """A key set to null is as if it were absent, so that a preset can remove one."""
+    """Drop keys set to null, so that a preset can remove one."""
     return {
         key: _without_nulls(value) if isinstance(value, dict) else value
         for key, value in content.items()
@@ -162,7 +162,7 @@ def _without_nulls(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def explain_all(error: ValidationError) -> str:
-    """Say what is wrong in one line; of very many problems, the first ones."""
+    """Describe what is wrong in one line; of very many problems, only the first."""
     problems = error.errors(include_url=False)
     lines = [_explain(problem) for problem in problems[:MOST_PROBLEMS]]
     more = len(problems) - len(lines)
@@ -170,7 +170,7 @@ def explain_all(error: ValidationError) -> str:
 
 
 def _explain(problem: Any) -> str:
-    """Say one validation problem: where, what is wrong, what was found."""
+    """Describe one validation problem: where, what is wrong, what was found."""
     *above, last = problem["loc"] or ("",)
     place = ".".join(_short(str(part)) for part in problem["loc"])
     match problem["type"]:

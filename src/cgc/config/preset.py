@@ -13,7 +13,7 @@ from cgc.errors import UserError
 from cgc.networks import MODELS, find_network
 from cgc.paths import REFERENCE
 
-SEEDS_OF_A_SPREAD = 3  # trainings below which a spread over seeds is not shown
+SEEDS_OF_A_SPREAD = 3  # with fewer trainings, no spread over seeds is shown
 
 
 class Gates(Section):
@@ -107,8 +107,8 @@ class Config(Section):
     def results_name(self) -> str:
         """The preset's name in paths.
 
-        A preset's name is a promise: one that was shortened, or whose settings differ from those of
-        its file, has another one.
+        A preset's name is a promise: a preset that was shortened, or whose settings differ from
+        its file, gets another one.
         """
         if self._is_reference:
             return f"{REFERENCE}/{self.preset}"
@@ -118,7 +118,7 @@ class Config(Section):
 
     @property
     def name(self) -> str:
-        """The preset's name in captions and tables, which say in words what is a reference."""
+        """The preset's name in captions and tables, which mark references in words."""
         return self.preset if self._is_reference else self.results_name
 
     @property
@@ -127,7 +127,7 @@ class Config(Section):
         return self._is_reference
 
     def as_reference(self) -> "Config":
-        """Return the preset, whole, with its reference results in place of those of this machine.
+        """Return the whole preset with its reference results instead of this machine's.
 
         Every path, table and figure is then that of `results/reference/<preset>`.
         """
@@ -153,7 +153,7 @@ class Config(Section):
         ]
 
     def runs(self) -> list[Run]:
-        """Return the runs that are asked for: all, or those that `only_...` leaves."""
+        """Return the requested runs: all, or those that `only_...` selects."""
         return [
             run
             for run in self.all_runs()
@@ -164,8 +164,8 @@ class Config(Section):
     def gate_runs(self, runs: Iterable[Run]) -> list[Run]:
         """Return the runs whose gates are measured in every layer, the analysed one first.
 
-        The others, as far as they are among `runs`, show the spread over seeds: trainings of the
-        same variant in settings on images that have several.
+        The others, taken from `runs`, show the spread over seeds: trainings of the same variant in
+        image settings that have several.
         """
         analysed = next(run for run in self.all_runs() if str(run) == self.gates.run)
         others = [
@@ -192,7 +192,7 @@ class Config(Section):
         )
 
     def train_settings(self, run: Run) -> Train:
-        """Return how `run` is trained: the setting's recipe, the variant's changes, shortened.
+        """Return the training recipe of `run`: the setting's, changed by the variant, shortened.
 
         Only the runs whose gates are measured during training keep weights of other epochs.
         """

@@ -1,4 +1,4 @@
-"""What every part of the configuration consists of."""
+"""Building blocks of the configuration."""
 
 from collections.abc import Sequence
 from os.path import expanduser

@@ -14,12 +14,12 @@ BATCH_BYTES = 2**24
 
 
 class BatchWriter:
-    """Collects rows, so that no more than one record batch is in memory.
+    """Collects rows; at most one record batch is in memory.
 
     Args:
         file: the Arrow file.
         schema: its columns.
-        batch_rows, batch_bytes: after as many a batch is written.
+        batch_rows, batch_bytes: a batch is written after this many.
     """
 
     def __init__(
@@ -34,14 +34,14 @@ class BatchWriter:
         self._rows, self._num_bytes = list[dict[str, Any]](), 0
 
     def add(self, row: dict[str, Any], num_bytes: int = 0) -> None:
-        """Add a row, of which `num_bytes` count."""
+        """Add a row that counts as `num_bytes`."""
         self._rows.append(row)
         self._num_bytes += num_bytes
         if self._num_bytes >= self._batch_bytes or len(self._rows) >= self._batch_rows:
             self.flush()
 
     def flush(self) -> None:
-        """Write what there is."""
+        """Write the collected rows."""
         if self._rows:
             self._file.write_batch(pa.RecordBatch.from_pylist(self._rows, self._schema))
         self._rows, self._num_bytes = [], 0
@@ -51,7 +51,7 @@ class BatchWriter:
 def write_arrow(
     path: str | Path, schema: pa.Schema, *, batch_rows: int, batch_bytes: int = BATCH_BYTES
 ) -> Iterator[BatchWriter]:
-    """Yield a writer of an Arrow file, which is there once all rows are.
+    """Yield a writer of an Arrow file, which appears once all rows are written.
 
     Raises:
         UserError: the folder cannot be written to.
@@ -66,7 +66,7 @@ def open_arrow(path: str | Path, schema: pa.Schema) -> pa.Table:
     """Memory-map an Arrow file.
 
     Raises:
-        UserError: the file is missing, cut off, no regular file, or has other columns than
+        UserError: the file is missing, cut off, not a regular file, or has other columns than
             `schema`.
     """
     remedy = f"run `snakemake --cores 1 {path}` (rule prepare_data)"

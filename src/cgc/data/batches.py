@@ -1,4 +1,4 @@
-"""Batches of a prepared data set as a setting trains and evaluates on them, images or clips."""
+"""Batches of images or clips from a prepared data set, for training and evaluation."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +30,7 @@ class Batches(Protocol):
 
 
 class TrainBatches(Batches, Protocol):
-    """Shuffled batches, whose epoch `batch_sampler.set_epoch` chooses."""
+    """Shuffled batches; `batch_sampler.set_epoch` chooses the epoch."""
 
     batch_sampler: Any
 
@@ -49,13 +49,13 @@ def train_batches(
     """Return this process's part of the training set, shuffled and augmented.
 
     Args:
-        folder: of the prepared set.
+        folder: the prepared set.
         train: the recipe.
         clips: how clips are sampled; None for images.
         seed: of the run.
         workers: processes that load data.
-        device: where small images are kept in memory; others come on the CPU.
-        rank, world_size: this process among how many.
+        device: where small images are kept in memory; others arrive on the CPU.
+        rank, world_size: this process's index, and the number of processes.
 
     Returns:
         batches of x (B, 3, H, W) or (B, 3, T, H, W) and labels (B,)
@@ -84,7 +84,7 @@ def train_batches(
 
 
 def _standard(table: AnyTable) -> dict[str, Any]:
-    """Return what the pixels of a set are standardised by."""
+    """Return the statistics that standardise a set's pixels."""
     return {"mean": table.description["mean"], "std": table.description["std"]}
 
 
@@ -103,13 +103,13 @@ def validation_batches(
     """Return this process's part of the validation set, in order.
 
     Args:
-        folder: of the prepared set.
-        evaluate: sizes of image and batch.
+        folder: the prepared set.
+        evaluate: image and batch size.
         clips: how clips are sampled; None for images.
         workers: processes that load data.
         num_clips, num_crops: views of a clip; 1 and 1 for images.
-        device: where small images are kept in memory, to be read many times; None: they are not.
-        rank, world_size: this process among how many.
+        device: where small images are kept in memory for repeated reading; None: they are not.
+        rank, world_size: this process's index, and the number of processes.
 
     Returns:
         batches of x (B, 3, H, W), or (B, views, 3, T, H, W), and labels (B,)
@@ -136,15 +136,15 @@ def validation_batches(
 def step_batches(
     job: Job, *, frames: int | None = None, num_clips: int = 1, num_crops: int = 1
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Return the validation set as a step's settings evaluate it, and show how far it is read.
+    """Return the validation set as a step's settings evaluate it, with a progress bar.
 
     Args:
-        job: of a step after the training.
-        frames: of a clip; None for as many as the network was trained with.
+        job: a step after training.
+        frames: per clip; None: as many as the network was trained with.
         num_clips, num_crops: views of a clip.
 
     Returns:
-        what `validation_batches` does.
+        the batches of `validation_batches`.
     """
     clips = clips_of(job)
     batches = validation_batches(
@@ -159,6 +159,6 @@ def step_batches(
 
 
 def clips_of(job: Job) -> Clips | None:
-    """Return how a step samples clips; None where it takes images."""
+    """Return how a step samples clips; None if it takes images."""
     clips = job.settings["clips"]
     return Clips(**clips) if clips else None

@@ -1,20 +1,20 @@
 """Clips for the network (A.3): which frames it sees, their crops and standardisation.
 
-Letters: C channels, T frames, H height, W width. Every frame of a clip is cut alike.
+Letters: C channels, T frames, H height, W width. All frames of a clip are cropped alike.
 
-READING(segment-sampling): the supplement names no sampling; ours is TSM's: one frame of each of T
-equal segments. Training takes a random frame of each segment of `num_frames // T` frames,
-evaluation the middle of T equal parts.
+READING(segment-sampling): the supplement names no sampling; ours is TSM's: one frame from each of T
+equal segments. Training takes a random frame from each segment of `num_frames // T` frames,
+evaluation the middle of each of T equal parts.
 READING(two-clips): the second clip of an evaluation takes the start of each part, as TSM's does.
 DEVIATION(short-clips): a clip with fewer frames than segments is padded by repeating its frames in
-their order, as TSM's testing does; TSM's training repeats the first frame alone.
+order, as in TSM's testing; TSM's training repeats only the first frame.
 
 READING(clip-crops): the supplement names no augmentation; ours is TSM's. Width and height of a
 training crop are each 1, .875, .75 or .66 of the short side, at most one step apart, at one of 13
 fixed positions.
 READING(no-flip): nothing is mirrored, since labels name directions.
 READING(full-resolution): the 3 crops of an evaluation are squares of the whole short side, at the
-left, in the centre and at the right of the long one; TSM's option for it, at 256 px.
+left, centre and right of the long one; this is an option of TSM, at 256 px.
 """
 
 from collections.abc import Callable, Sequence
@@ -42,15 +42,15 @@ OFFSETS = [(i, j) for i, j in product(range(5), repeat=2) if i % 2 == j % 2]
 
 
 def training_frames(num_frames: int, *, segments: int) -> list[int]:
-    """Draw a random frame of each segment by torch's default generator.
+    """Draw a random frame from each segment with torch's default generator.
 
     Args:
         num_frames: length of the clip, at least 1.
         segments: how many frames to take.
 
     Returns:
-        Frame indices in order of time. Frames after the last whole segment are never taken; of a
-        short clip the frames are those of evaluation.
+        Frame indices in temporal order. Frames after the last whole segment are never taken; a
+        short clip gets the frames of evaluation.
     """
     length = num_frames // segments
     if not length:
@@ -64,25 +64,25 @@ def evaluation_frames(num_frames: int, *, segments: int, clips: int = 1) -> list
 
     Args:
         num_frames: length of the clip, at least 1.
-        segments: how many frames a clip has for the network.
+        segments: frames per clip that the network sees.
         clips: 1, or 2: also the start of each part.
 
     Returns:
-        `clips * segments` frame indices, clip after clip, each in order of time.
+        `clips * segments` frame indices, clip after clip, each in temporal order.
     """
     return [i for within in (0.5, 0.0)[:clips] for i in _at(num_frames, segments, within)]
 
 
 def _at(num_frames: int, segments: int, within: float) -> list[int]:
-    """The frame at the same share of every part."""
+    """Return the frame at the same relative position in every part."""
     return [int((segment + within) * num_frames / segments) for segment in range(segments)]
 
 
 class SampleFrames:
-    """From a clip to the frames that the network sees.
+    """Maps a clip to the frames that the network sees.
 
     Args:
-        choose: from the number of frames of a clip to the indices of those to decode.
+        choose: maps a clip's number of frames to the indices of those to decode.
     """
 
     def __init__(self, choose: Callable[[int], list[int]]) -> None:
@@ -93,7 +93,7 @@ class SampleFrames:
 
 
 class MultiScaleCrop:
-    """Cuts the same random window out of every frame, by torch's default generator.
+    """Cuts the same random window out of every frame, with torch's default generator.
 
     Args:
         size: side of the result in px.
@@ -120,7 +120,7 @@ def _choose(options: Sequence[T]) -> T:
 
 
 class StackFrames:
-    """From frames to a float32 tensor (3, T, H, W) of mean 0 and standard deviation 1.
+    """Stacks frames into a float32 tensor (3, T, H, W) of mean 0 and standard deviation 1.
 
     Args:
         mean: per channel, pixel values in [0, 1].
@@ -154,13 +154,13 @@ def train_clip_transform(
 
 
 class EvaluationViews:
-    """From the frames of one or several clips to every view of them.
+    """Maps the frames of one or several clips to all their views.
 
     Args:
         segments: frames of a clip.
-        resize: short side in px before the crop; None: with one crop frames stay as they are, with
+        resize: short side in px before the crop; None: with one crop frames are not resized, with
             three it is `size`.
-        size: side of the centre crop in px. With three crops they are squares of the short side.
+        size: side of the centre crop in px. Three crops are squares of the short side.
         crops: 1: the centre; 3: left, centre and right (or top, centre and bottom).
         mean: per channel, pixel values in [0, 1].
         std: as `mean`.
@@ -213,7 +213,7 @@ def evaluation_clip_transform(
     mean: Sequence[float],
     std: Sequence[float],
 ) -> ClipTransform:
-    """Take fixed frames and crops: V = clips * crops views, over which a clip's score is the mean.
+    """Take fixed frames and crops: V = clips * crops views, whose mean is a clip's score.
 
     Args:
         segments: frames of a clip that the network sees.
@@ -229,7 +229,7 @@ def evaluation_clip_transform(
         A function from a clip to a float32 tensor (V, 3, T, H, W).
 
     Raises:
-        UserError: there is no such number of clips or crops.
+        UserError: the number of clips or crops is not supported.
     """
     if clips not in (1, 2) or crops not in (1, 3):
         raise UserError(f"clips must be 1 or 2 and crops 1 or 3: got clips={clips}, crops={crops}")

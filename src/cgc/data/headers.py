@@ -1,7 +1,7 @@
-"""A look at every file of a set when it is prepared: whether it is what it should be.
+"""Checks of every file of a set while it is prepared.
 
-Only headers are read: decoding all of ImageNet takes hours. A body that is cut off is found, and
-named, when the image is decoded. Files that stay outside are stamped.
+Only headers are read: decoding all of ImageNet takes hours. A truncated body is found, and named,
+when the image is decoded. Files that stay outside the set are stamped.
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,11 +20,11 @@ from cgc.errors import UserError, list_some
 
 
 class Headers:
-    """Checks the rows of a set while they pass by, and remembers what there is to note.
+    """Checks the rows of a set as they pass through, and collects notes.
 
     Args:
-        table: whether the set holds images or clips; videos were opened when they were counted.
-        files: where those lie that are stored as paths only.
+        table: whether the set has images or clips; videos were opened to count their frames.
+        files: location of the files stored only as paths.
     """
 
     def __init__(self, table: type[AnyTable], files: Files) -> None:
@@ -34,12 +34,12 @@ class Headers:
     def check(
         self, name: str, rows: Iterable[Row], stamps: StampWriter | None = None
     ) -> Iterator[Row]:
-        """Pass rows on, and raise in the end for files that are not readable.
+        """Yield the rows, and raise at the end if files are not readable.
 
         Args:
             name: of the split.
             rows: of the split.
-            stamps: takes the stamps of files that stay where they are.
+            stamps: takes the stamps of files that are not copied.
 
         Raises:
             UserError: an image is not readable, or a clip has frames of several sizes.
@@ -59,7 +59,7 @@ class Headers:
             )
 
     def notes(self) -> list[str]:
-        """Say which formats images have, and how many are not stored upright."""
+        """Return notes on the image formats and on how many images are not stored upright."""
         notes = []
         if self.table is ImageTable:
             notes.append(f"images are {' and '.join(sorted(self.formats))}")

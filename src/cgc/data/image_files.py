@@ -1,10 +1,10 @@
 """Encoded images: opened, decoded to 8-bit RGB, and encoded without loss.
 
-Transparency is dropped and of several frames the first is taken, as torchvision's loader does.
-16-bit greys are scaled to 8 bits; pixels whose range nobody knows (32-bit, float) are refused.
+Transparency and all frames but the first are dropped, as in torchvision's loader. 16-bit greys are
+scaled to 8 bits; pixels of unknown range (32-bit, float) are refused.
 
-READING(exif-orientation): photographs are taken as they are stored; an EXIF orientation is not
-applied, as torchvision's and timm's loaders do not, so that numbers can be compared with theirs.
+READING(exif-orientation): photographs are used as stored; EXIF orientation is not applied, as in
+torchvision's and timm's loaders, so that results are comparable.
 """
 
 import io
@@ -16,7 +16,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from cgc.files import check_regular
 
-# No others: Pillow hands some of them, such as EPS, to programs that it finds on this machine.
+# No others: Pillow passes some of them, such as EPS, to other programs on this machine.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "PPM", "TIFF", "GIF")
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 
@@ -35,7 +35,7 @@ UNREADABLE = (
 )
 
 ImageFile = bytes | Path
-"""The content of an image file, or where it lies."""
+"""The content of an image file, or its path."""
 
 _GREY_16 = frozenset({"I;16", "I;16B", "I;16L", "I;16N"})
 _MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", *_GREY_16})
@@ -46,7 +46,7 @@ def open_image(file: ImageFile) -> Image.Image:
 
     Raises:
         UserError: the path is not that of a regular file.
-        UNREADABLE: it is no image, or one of pixels that have no known range.
+        UNREADABLE: it is not an image, or its pixels have no known range.
     """
     if isinstance(file, Path):
         check_regular(file)
@@ -59,7 +59,7 @@ def open_image(file: ImageFile) -> Image.Image:
 
 
 def _is_plain_grey(image: Image.Image) -> bool:
-    """Return false for deep greys in TIFF that are not 0 for black to 65535 for white."""
+    """Return False for deep-grey TIFFs that do not run from 0 (black) to 65535 (white)."""
     if image.mode not in _GREY_16 or image.format != "TIFF":
         return True
     tags = image.tag_v2  # type: ignore[attr-defined]
@@ -90,7 +90,7 @@ def is_turned(image: Image.Image) -> bool:
 
 
 def describe_unreadable(error: BaseException) -> str:
-    """Say in a few words why an image could not be read, without addresses in memory."""
+    """Return a short reason why an image could not be read, without memory addresses."""
     if isinstance(error, UnidentifiedImageError):
         return "not an image"
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -1,8 +1,8 @@
-"""Small images decoded in the memory of the device, and augmented there, a batch at a time.
+"""Small images decoded once into device memory, and augmented there, a batch at a time.
 
-Decoding 50,000 images of 32 px takes longer than a GPU needs to train on them. Here each is decoded
-once. The batches are those of `loader`, bit for bit: every image's window and mirroring are drawn
-from the same seed in the same order, and pixels are standardised by the same operations.
+Decoding 50,000 images of 32 px takes longer than a GPU needs to train on them. The batches are
+those of `loader`, bit for bit: every image's window and mirroring are drawn from the same seed in
+the same order, and pixels are standardised by the same operations.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,11 +23,11 @@ Batch = tuple[Tensor, Tensor]
 
 
 def fits_in_memory(table: ImageTable, size: int) -> bool:
-    """Return whether all images have the size that networks take, and fit in memory.
+    """Return whether all images have the requested size, and fit in memory.
 
     Args:
         table: the images.
-        size: side in px that is asked for.
+        size: requested side in px.
     """
     is_square = table.description.get("image_size") == size
     return is_square and len(table) * 3 * size**2 <= LARGEST_SET
@@ -48,7 +48,7 @@ class InMemoryImages(NamedTuple):
     offset: Tensor
 
     def standardise(self, pixels: Tensor) -> Tensor:
-        """Return float32 of mean 0 and standard deviation 1, in the usual memory layout."""
+        """Return float32 of mean 0 and standard deviation 1, in contiguous format."""
         x = pixels.to(torch.float32, memory_format=torch.contiguous_format)
         return x.mul_(self.scale).sub_(self.offset)
 
@@ -56,7 +56,7 @@ class InMemoryImages(NamedTuple):
 def load_in_memory(
     table: ImageTable, *, mean: Sequence[float], std: Sequence[float], device: torch.device | str
 ) -> InMemoryImages:
-    """Decode all images of a table, which have one size.
+    """Decode all images of a table, which have the same size.
 
     Args:
         table: the images.
@@ -74,11 +74,11 @@ def load_in_memory(
 
 
 class InMemoryTrainBatches:
-    """What `loader.train_loader` yields with padded crops, from images in memory.
+    """The batches of `loader.train_loader` with padded crops, from images in memory.
 
     Args:
         images: the training images.
-        batch_sampler: of order and seeds; its `set_epoch` chooses the epoch.
+        batch_sampler: gives order and seeds; its `set_epoch` chooses the epoch.
         padding: margin of the padded crop in px.
         flip: mirror half of the images horizontally.
     """
@@ -103,7 +103,7 @@ class InMemoryTrainBatches:
         """Return a window's first row and column, and whether it is mirrored."""
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU too
         num_offsets = 2 * self.padding + 1
-        # as v2.RandomCrop and v2.RandomHorizontalFlip draw; asking them takes twice as long
+        # as v2.RandomCrop and v2.RandomHorizontalFlip draw; calling them takes twice as long
         top, left = (int(torch.randint(num_offsets, ())) if self.padding else 0 for _ in range(2))
         return top, left, self.flip and bool(torch.rand(1) < 0.5)
 
@@ -122,12 +122,12 @@ class InMemoryTrainBatches:
 
 
 class InMemoryValidationBatches:
-    """What `loader.evaluation_loader` yields, from images in memory.
+    """The batches of `loader.evaluation_loader`, from images in memory.
 
     Args:
         images: the images.
         batch_size: images per batch.
-        rank: this process among `world_size`, each of which takes every `world_size`-th image.
+        rank: index of this process; each process takes every `world_size`-th image.
         world_size: number of processes that share the set.
     """
 

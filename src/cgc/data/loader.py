@@ -1,9 +1,10 @@
-"""Batches of images or clips, the same whatever the number of worker processes and of devices.
+"""Batches of images or clips, independent of the number of worker processes and devices.
 
 All randomness of an epoch comes from the sampler: it draws the order and one seed per image from
-(seed, epoch), so an augmentation depends neither on who computes it nor on what was drawn before.
+(seed, epoch), so an augmentation depends neither on the process that computes it nor on earlier
+draws.
 
-READING(last-batch): an incomplete last batch is left out in training, and counts in evaluation.
+READING(last-batch): an incomplete last batch is dropped in training and kept in evaluation.
 """
 
 import signal
@@ -23,24 +24,24 @@ from cgc.signals import SIGNALS_OF_SCHEDULERS
 T = TypeVar("T", covariant=True)
 
 Transform = Callable[[Any], Tensor]
-"""From an RGB image, or from a `Clip`, to a tensor."""
+"""Maps an RGB image or a `Clip` to a tensor."""
 
 
 class EpochSampler(Sampler[list[tuple[int, int]]]):
-    """Yields the batches of one epoch as lists of (image index, seed of its augmentation).
+    """Yields the batches of one epoch as lists of (image index, augmentation seed).
 
-    With several processes each takes every `world_size`-th image of the same global batch.
+    With several processes, each takes every `world_size`-th image of the same global batch.
 
     Args:
         num_images: images in the set.
         batch_size: images per batch over all processes.
         seed: seed of the run, 0 or more.
         epoch: the epoch to draw, counted from 0; see `set_epoch`.
-        rank: this process among `world_size`.
+        rank: index of this process.
         world_size: number of processes; must divide `batch_size`.
 
     Raises:
-        UserError: the set has fewer images than one batch, or the processes do not share it evenly.
+        UserError: the set is smaller than one batch, or `world_size` does not divide `batch_size`.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
         return self.num_images // self.batch_size
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        # torch's CPU generator keeps 32 bits of a seed: mixed first, (0, 1) and (1, 0) differ.
+        # torch's CPU generator keeps 32 bits of a seed; mixing makes (0, 1) and (1, 0) differ.
         mixed = np.random.SeedSequence([self.seed, self.epoch]).generate_state(1)
         generator = torch.Generator().manual_seed(int(mixed[0]))
         order = torch.randperm(self.num_images, generator=generator)
@@ -89,7 +90,7 @@ class Samples(Dataset[tuple[Tensor, int]]):
 
     Args:
         table: the images or clips.
-        transform: from one of them to a tensor.
+        transform: maps one of them to a tensor.
     """
 
     def __init__(self, table: AnyTable, transform: Transform) -> None:
@@ -105,7 +106,7 @@ class Samples(Dataset[tuple[Tensor, int]]):
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Let torch's default CPU generator draw by `seed`, and restore it afterwards."""
+    """Seed torch's default CPU generator with `seed`, and restore it afterwards."""
     with torch.random.fork_rng(devices=[]):
         # torch.manual_seed would also seed every GPU, which nothing restores.
         torch.default_generator.manual_seed(seed)
@@ -113,11 +114,11 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 class AugmentedSamples(Dataset[tuple[Tensor, int]]):
-    """Images or clips augmented as the seed that comes with their index says.
+    """Images or clips, augmented with the seed that comes with each index.
 
     Args:
         table: the images or clips.
-        transform: from one of them to a tensor, random by torch's default generator.
+        transform: maps one of them to a tensor, at random with torch's default generator.
     """
 
     def __init__(self, table: AnyTable, transform: Transform) -> None:
@@ -133,7 +134,7 @@ class AugmentedSamples(Dataset[tuple[Tensor, int]]):
 
 
 class Loader(DataLoader[T]):
-    """A data loader that hands on a worker's `UserError` as the one line that it was."""
+    """A data loader that re-raises a worker's `UserError` with its one-line message."""
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         try:
@@ -142,8 +143,8 @@ class Loader(DataLoader[T]):
         except UserError as error:
             # A worker sends its error as a formatted traceback that ends with the message.
             message = str(error).rpartition(f"{UserError.__name__}: ")[2].strip()
-            # torch's frames and the error refer to each other: left to the garbage collector,
-            # which closes the workers' queues first, stopping the workers takes 5 s each.
+            # torch's frames and the error form a cycle. The garbage collector would close the
+            # workers' queues first, and then stopping the workers would take 5 s each.
             error.__traceback__ = None
         raise UserError(message)
 
@@ -165,16 +166,16 @@ def train_loader(
         transform: the augmentation.
         batch_size: images or clips per batch over all processes.
         seed: seed of the run; it alone decides order and augmentation.
-        workers: processes that decode and augment; 0: in this process.
-        rank: this process among `world_size`.
+        workers: processes that decode and augment; 0: this process does.
+        rank: index of this process.
         world_size: number of training processes.
 
     Returns:
         A loader of (x (B / world_size, ...) float32, labels (B / world_size,) int64).
 
     Raises:
-        UserError: the set has fewer images than one batch, or the processes do not share it
-            evenly; while iterating, an image cannot be decoded.
+        UserError: the set is smaller than one batch, or `world_size` does not divide `batch_size`;
+            while iterating, an image cannot be decoded.
     """
     sampler = EpochSampler(len(table), batch_size, seed=seed, rank=rank, world_size=world_size)
     samples = AugmentedSamples(table, transform)
@@ -196,8 +197,8 @@ def evaluation_loader(
         table: the images or clips.
         transform: a transform without randomness.
         batch_size: images or clips per batch.
-        workers: processes that decode; 0: in this process.
-        rank: this process among `world_size`, each of which takes every `world_size`-th image.
+        workers: processes that decode; 0: this process does.
+        rank: index of this process; each process takes every `world_size`-th image.
         world_size: number of processes that share the set.
 
     Returns:
@@ -215,7 +216,7 @@ def evaluation_loader(
 def _leave_signals_to_the_parent(worker: int) -> None:
     """Ignore the signals of schedulers, which reach every process of a job.
 
-    The training saves its state on such a signal, for which its workers must still be there.
+    Training saves its state on such a signal, and needs its workers alive until then.
     """
     for number in SIGNALS_OF_SCHEDULERS:
         signal.signal(number, signal.SIG_IGN)

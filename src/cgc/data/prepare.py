@@ -30,7 +30,7 @@ def prepare(
         dataset: its section of the configuration.
         data_root: the folder that its `source` is relative to.
         out_dir: where `train.arrow`, `validation.arrow` and `dataset.json` go.
-        max_images: shortens each split.
+        max_images: limit for each split.
 
     Raises:
         UserError: the source is missing, incomplete or damaged.

@@ -1,14 +1,14 @@
 """A prepared set: a folder with these files.
 
-train.arrow, validation.arrow   a row per image or clip, not compressed and memory-mapped: all
-                                worker processes share the pages, and a set larger than the
-                                memory is no problem
-dataset.json                    classes, statistics, source; the same wherever the set lies
+train.arrow, validation.arrow   a row per image or clip, uncompressed and memory-mapped: all
+                                worker processes share the pages, and a set may be larger than
+                                the memory
+dataset.json                    classes, statistics, source; the same wherever the set is stored
 
-Only where the files lie outside, and only of this machine:
+Only for sets with files outside this folder, and specific to this machine:
 
 location.json                   the folder that their paths are relative to
-*.stamps.arrow                  a row per file of a split: its size, time of change and hash
+*.stamps.arrow                  a row per file of a split: its size, modification time and hash
 """
 
 from pathlib import Path
@@ -21,10 +21,10 @@ LOCATION = "location.json"
 
 
 class Files(NamedTuple):
-    """Where the images or clips of a set lie that are stored as paths only.
+    """Location of the images or clips that a set stores only as paths.
 
     Attributes:
-        root: the folder that paths are relative to; None: no image or clip lies outside.
+        root: the folder that paths are relative to; None: the set holds all images or clips.
         template: names of the frames in a clip's folder, such as `{:05d}.jpg`, counted from 1;
             None: clips are video files.
     """
@@ -33,7 +33,7 @@ class Files(NamedTuple):
     template: str | None = None
 
     def path(self, name: str) -> Path:
-        """Return where a file lies.
+        """Return the path of a file.
 
         Raises:
             UserError: the root is not known.
@@ -46,7 +46,7 @@ class Files(NamedTuple):
         return Path(self.root) / name
 
     def names(self, name: str, num_frames: int) -> list[str]:
-        """Return the file of an image or a video, or those of a clip's frames in order."""
+        """Return the file of an image or a video, or the files of a clip's frames in order."""
         if self.template is None:
             return [name]
         return [f"{name}/{self.template.format(i + 1)}" for i in range(num_frames)]
@@ -78,15 +78,15 @@ def read_description(folder: str | Path, *keys: str) -> dict[str, Any]:
 
 
 def is_names(content: Any) -> bool:
-    """Return whether parsed JSON is a list of texts."""
+    """Return whether parsed JSON is a list of strings."""
     return isinstance(content, list) and all(isinstance(name, str) for name in content)
 
 
 def read_root(folder: str | Path) -> str | None:
-    """Return the folder under which the files of a prepared set lie; None when it holds them.
+    """Return the root folder of a prepared set's files; None if the set holds them itself.
 
     Raises:
-        UserError: its file does not say so.
+        UserError: `location.json` does not name it.
     """
     path = Path(folder) / LOCATION
     if not path.exists():

@@ -1,8 +1,8 @@
-"""Whether the files that a set only points to are still those that it was prepared from.
+"""Whether the files that a set only points to are still those it was prepared from.
 
-A split of such a set has a table of stamps next to it, a row per file: what is quick to compare,
-size and time of change, and the hash that decides where only the time differs. Stamps are of this
-machine; the hash of all hashes stands in `dataset.json`, the same on every machine.
+A split of such a set has a table of stamps next to it, one row per file: size and modification
+time, which are quick to compare, and a hash that decides when only the time differs. Stamps are
+specific to this machine; the hash of all hashes, in `dataset.json`, is the same on every machine.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ BATCH_ROWS = 2**14
 
 
 class Stamp(NamedTuple):
-    """What tells a file from another one at the same path."""
+    """What distinguishes a file from another at the same path."""
 
     num_bytes: int
     changed_ns: int
@@ -39,7 +39,7 @@ class Stamp(NamedTuple):
 
 
 def stamp(path: Path) -> Stamp:
-    """Read a file for its stamp.
+    """Read a file and return its stamp.
 
     Raises:
         UserError: it is not a regular file.
@@ -53,7 +53,7 @@ def stamp(path: Path) -> Stamp:
 
 
 def stamps_file(table: Path) -> Path:
-    """Return where the stamps of a split lie."""
+    """Return the path of a split's stamps."""
     return table.with_suffix(".stamps.arrow")
 
 
@@ -75,7 +75,7 @@ class StampWriter:
 
 @contextmanager
 def write_stamps(path: Path) -> Iterator[StampWriter]:
-    """Yield a writer of stamps; the file is there once all are.
+    """Yield a writer of stamps; the file appears once all are written.
 
     Raises:
         UserError: the folder cannot be written to.
@@ -88,7 +88,7 @@ class Stamps:
     """The stamps of a split.
 
     Args:
-        path: of their table.
+        path: the table.
 
     Raises:
         UserError: it is missing or damaged.
@@ -113,7 +113,7 @@ class Stamps:
         return stamp(path).sha256 == self._table["sha256"][position].as_py()
 
     def changed(self, root: Path) -> Iterator[str]:
-        """Read every file and name those that are missing or have other bytes."""
+        """Read every file and yield the paths of those that are missing or differ."""
         for path, digest in zip(self._table["path"], self._table["sha256"], strict=True):
             file = root / path.as_py()
             if not file.exists() or stamp(file).sha256 != digest.as_py():
@@ -121,10 +121,10 @@ class Stamps:
 
 
 def changed_files(folder: Path) -> list[str]:
-    """Say, a line per split, which files of a prepared set are not those it was prepared from.
+    """Return a line per split with files that are not those the set was prepared from.
 
     Args:
-        folder: of the set; one that holds all of its files has nothing to compare.
+        folder: the set; one that holds all of its files has nothing to compare.
 
     Raises:
         UserError: the stamps are missing or damaged.

@@ -1,9 +1,9 @@
 """One split of a prepared set: an Arrow file with a row per image or clip.
 
 Columns as on the Hugging Face hub: `image` or `video` is a struct of `bytes` (the encoded file) and
-`path`, `label` an integer. Where `bytes` is null the file lies at `path` under the set's root. A
-clip has also `num_frames`, and `reversed`: whether it is shown from its last frame to its first. It
-may lie at `path` as a folder with a file per frame, where the set has a `template` for their names.
+`path`, `label` an integer. Where `bytes` is null the file is at `path` under the set's root. A clip
+also has `num_frames`, and `reversed`: whether it is shown from last frame to first. If the set has
+a `template` for frame names, `path` is a folder with a file per frame.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -29,10 +29,10 @@ T = TypeVar("T")
 
 
 class Row(NamedTuple):
-    """An image or a clip; the last two fields are those of a clip."""
+    """An image or a clip; the last two fields are for clips."""
 
     encoded: bytes | None
-    """Content of the file; None: it lies at the path."""
+    """Content of the file; None: the file is at the path."""
     path: str
     label: int
     num_frames: int = 1
@@ -40,29 +40,29 @@ class Row(NamedTuple):
 
 
 class Clip(NamedTuple):
-    """A clip whose frames are decoded when they are asked for."""
+    """A clip whose frames are decoded on demand."""
 
     num_frames: int
     decode: Callable[[Sequence[int]], list[Image.Image]]
-    """From frame indices, in any order, any of them more than once, to RGB images."""
+    """Maps frame indices, in any order and possibly repeated, to RGB images."""
 
 
 class Table(Dataset[tuple[T, int]]):
     """The rows of one split, decoded one at a time.
 
-    A copy for another process takes only the path along and maps the file again.
+    A copy in another process gets only the path and maps the file again.
 
     Args:
         path: `train.arrow` or `validation.arrow` of a prepared set.
-        files: where its files lie, without a look at their stamps; None: as the set, with its
-            `dataset.json`, says.
+        files: location of its files, whose stamps are then not checked; None: read from the set,
+            with its `dataset.json`.
         name: of the split in error messages; None: the path.
 
     Raises:
         UserError: the table or the description is missing or broken.
     """
 
-    what: ClassVar[str]  # a row is
+    what: ClassVar[str]  # "image" or "clip"
     column: ClassVar[str]
     schema: ClassVar[pa.Schema]
     batch_rows: ClassVar[int]
@@ -107,7 +107,7 @@ class Table(Dataset[tuple[T, int]]):
         return torch.from_numpy(self._table[name].to_numpy().copy())
 
     def _check_stamp(self, position: int, path: Path, index: int) -> None:
-        """Refuse a file that is not the one at that position of the stamps."""
+        """Refuse a file that does not match the stamp at that position."""
         try:
             if self._stamps is None or self._stamps.is_same(position, path):
                 return
@@ -151,7 +151,7 @@ class ImageTable(Table[Image.Image]):
         return self._decode_image(path, str(path), index)
 
     def typical(self, index: int) -> Image.Image:
-        """Return the image that statistics take from a row: the image itself."""
+        """Return the image that represents a row in statistics: the image itself."""
         return self.decode(index)
 
     def __getitem__(self, index: int) -> tuple[Image.Image, int]:
@@ -201,8 +201,8 @@ class ClipTable(Table[Clip]):
 
         Args:
             index: the clip.
-            frame_indices: which frames, from 0, as the clip is shown; in any order, any of them
-                more than once.
+            frame_indices: which frames, from 0, as the clip is shown; in any order and possibly
+                repeated.
 
         Raises:
             UserError: a frame is missing, cannot be decoded, or is not the one that was prepared.
@@ -212,7 +212,7 @@ class ClipTable(Table[Clip]):
         return self._decode_stored(index, stored)
 
     def typical(self, index: int) -> Image.Image:
-        """Return the image that statistics take from a row: the middle frame, as stored."""
+        """Return the image that represents a row in statistics: the middle frame, as stored."""
         return self._decode_stored(index, [self.num_frames(index) // 2])[0]
 
     def _decode_stored(self, index: int, indices: Sequence[int]) -> list[Image.Image]:
@@ -272,7 +272,7 @@ def write_table(
     Args:
         path: the Arrow file to write.
         rows: the images or clips in order.
-        kind: of table: its columns, and the rows of a batch.
+        kind: type of table, with its columns and rows per batch.
         batch_bytes: encoded bytes after which a batch is written early.
 
     Raises:

@@ -32,9 +32,9 @@ def train_transform(
         crop: `random_resized` (ImageNet) resizes a random part of the image; `padded` (CIFAR-10)
             takes a window of the image with black margins.
         size: side of the result in px.
-        min_area: least share of the image that a resized crop takes.
+        min_area: smallest share of the image that a resized crop takes.
         padding: margin of the padded crop in px.
-        flip: mirror half of the images horizontally; not for classes that tell left from right.
+        flip: mirror half of the images horizontally; not if classes distinguish left from right.
         mean: per channel, pixel values in [0, 1].
         std: as `mean`.
 
@@ -70,10 +70,10 @@ def evaluation_transform(
 
 
 class Standardise:
-    """From an RGB image to a float32 tensor (3, H, W) of mean 0 and standard deviation 1.
+    """Turns an RGB image into a float32 tensor (3, H, W) of mean 0 and standard deviation 1.
 
-    Computed by NumPy: torchvision's three steps for it take six times as long at 32 px, and their
-    threads, started for every image, hinder each other where several programs share the cores.
+    Computed by NumPy: torchvision's three steps take six times as long at 32 px, and their threads,
+    started for every image, compete where several programs share the cores.
 
     Args:
         mean: per channel, pixel values in [0, 1].

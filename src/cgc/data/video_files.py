@@ -1,10 +1,10 @@
-"""Video files, by PyAV: how many frames one has, some of them, and how one is written.
+"""Video files, by PyAV: counting frames, decoding some of them, and encoding.
 
 Imported only where a video is opened: nothing else needs PyAV.
 
-A file is decoded from its start to the last frame that is needed. Clips of a few seconds mostly
-have a single keyframe, and then seeking gains nothing; what costs is to convert frames to RGB.
-Frames are turned and mirrored as the file's display matrix says, as players do.
+A file is decoded from its start to the last frame needed. Clips of a few seconds mostly have a
+single keyframe, so seeking gains nothing; the cost is in converting frames to RGB. Frames are
+rotated and mirrored according to the file's display matrix, as players do.
 """
 
 import io
@@ -23,12 +23,12 @@ from PIL import Image
 from cgc.files import check_regular
 
 VideoFile = bytes | Path
-"""The content of a video file, or where it lies."""
+"""The content of a video file, or its path."""
 
-# Every frame by itself, with one quantiser: a frame looks the same wherever it stands in the clip.
+# Each frame is coded alone, with one quantiser: it looks the same anywhere in the clip.
 ENCODERS = {"libx264": {"g": "1", "qp": "18"}, "mpeg4": {"g": "1", "qmin": "3", "qmax": "3"}}
 
-# No others: a playlist or a list of files, whatever its name, would open what it names.
+# No others: a playlist or a list of files, whatever its name, would open the files it lists.
 _CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegvideo,mpegts,asf,flv"
 
 # Image positions x' = a x + c y, y' = b x + d y by (a, b, c, d), the signs of a display matrix.
@@ -45,16 +45,16 @@ _UPRIGHT = {
 
 
 class UnreadableVideoError(Exception):
-    """A video lacks frames; says why in a few words."""
+    """A video lacks frames; the message is a short reason."""
 
 
 class Counted(NamedTuple):
-    """What there is in a video file."""
+    """The usable frames of a video file."""
 
     num_frames: int
-    """Frames that can be used; 0: the file cannot."""
+    """How many can be used; 0: the file is unusable."""
     defect: str | None
-    """Why there are not more, in a few words; None: they are all there."""
+    """A short reason why there are not more; None: none are missing."""
 
 
 def count_frames(file: VideoFile) -> Counted:
@@ -88,14 +88,14 @@ def decode_frames(file: VideoFile, indices: Collection[int]) -> dict[int, Image.
 
     Args:
         file: the video.
-        indices: of the frames, from 0; at least one.
+        indices: frames, from 0; at least one.
 
     Raises:
         UnreadableVideoError: the file is missing or damaged, or has fewer frames.
         UserError: the path is not that of a regular file.
     """
-    # One for all frames, without threads: PyAV would set one up for every frame, a hundred times
-    # slower than the conversion of a small frame.
+    # One for all frames, without threads: PyAV would create one per frame, which takes a hundred
+    # times as long as converting a small frame.
     reformatter = VideoReformatter()
     frames = {}
     try:
@@ -112,7 +112,7 @@ def decode_frames(file: VideoFile, indices: Collection[int]) -> dict[int, Image.
 
 
 def encode_mp4(frames: Sequence[np.ndarray], *, frames_per_second: int) -> bytes:
-    """Encode frames as the content of an MP4 file, H.264 where the PyAV at hand can write it.
+    """Encode frames as the content of an MP4 file, H.264 if the installed PyAV can write it.
 
     Args:
         frames: uint8 arrays (H, W, 3) of one size, H and W even.
@@ -127,7 +127,7 @@ def encode_mp4(frames: Sequence[np.ndarray], *, frames_per_second: int) -> bytes
         stream.pix_fmt = "yuv420p"
         stream.thread_count = 1
         for frame in [*(av.VideoFrame.from_ndarray(f, format="rgb24") for f in frames), None]:
-            container.mux(stream.encode(frame))  # None: what the encoder still holds
+            container.mux(stream.encode(frame))  # None flushes the encoder
     return buffer.getvalue()
 
 
@@ -142,7 +142,7 @@ def _open(file: VideoFile) -> av.container.InputContainer:
 
 
 def _transpose_of(frame: av.VideoFrame) -> Image.Transpose | None:
-    """Return what turns a frame upright; None when it is.
+    """Return what turns a frame upright; None if it already is.
 
     Raises:
         UnreadableVideoError: it is neither a quarter turn nor a mirroring.
@@ -164,7 +164,7 @@ def _upright(image: Image.Image, transpose: Image.Transpose | None) -> Image.Ima
 
 def _decode(container: av.container.InputContainer) -> Iterator[av.VideoFrame]:
     for stream in container.streams.video[:1]:
-        stream.thread_type = "NONE"  # the processes of the data loader share the cores already
+        stream.thread_type = "NONE"  # the data loader's processes already share the cores
         yield from container.decode(stream)
 
 

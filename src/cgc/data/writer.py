@@ -1,10 +1,9 @@
-"""The last step of every preparation: two splits become `train.arrow`, `validation.arrow` and
-`dataset.json`.
+"""The last step of preparation: write `train.arrow`, `validation.arrow` and `dataset.json`.
 
-READING(image-statistics): mean and std (A.2) are those of up to 5,000 training images, each with
-the same weight, unless the configuration gives them.
+READING(image-statistics): mean and std (A.2) are those of up to 5,000 training images, weighted
+equally, unless the configuration gives them.
 READING(clip-statistics): for clips, mean and std are those of the middle frames of up to 5,000
-training clips, each with the same weight; the presets with ImageNet weights may give ImageNet's.
+training clips, weighted equally; the presets with ImageNet weights may give ImageNet's.
 
 The images or clips are evenly spaced in the split and taken at their stored size.
 """
@@ -33,7 +32,7 @@ Indices = NDArray[np.int64]
 
 
 class Split(NamedTuple):
-    """A split in its source: every label at once, the rows only when asked for."""
+    """A split in its source: all labels at once, the rows on demand."""
 
     labels: Indices
     read: Callable[[Indices], Iterable[Row]]
@@ -62,15 +61,15 @@ def write_set(
         out_dir: folder of the set.
         train, validation: the splits.
         table: whether they hold images or clips.
-        kind: the sort of source, as in the config.
+        kind: of source, as in the config.
         classes: class names in the order of the labels.
         source: where the images or clips came from, in words; the same on every machine.
-        files: where those lie that are stored as paths only.
+        files: location of the files stored only as paths.
         mean: per channel, pixel values in [0, 1]; None: measured on the training split.
         std: as `mean`; both or neither.
-        image_size: side in px where all images are square and of one size; not for clips.
+        image_size: side in px if all images are square and of one size; not for clips.
         max_images: images or clips per split, the same number per class within one; None: all.
-        notes: remarks that belong to every number computed from the set; reading the splits may
+        notes: remarks that apply to every result computed from the set; reading the splits may
             add to them.
 
     Returns:
@@ -104,7 +103,7 @@ def write_set(
             hashes[name] = stamps.hexdigest()
         if mean is None or std is None:
             mean, std = channel_statistics(table(written["train"], files, "the training split"))
-        # From here until it is written there is no description: a set is whole or has none.
+        # Only a complete set has a description: there is none until the new one is written.
         (out_dir / "dataset.json").unlink(missing_ok=True)
     description = {
         "kind": kind,
@@ -121,7 +120,7 @@ def write_set(
         description |= {"source": source, "template": files.template, "notes": remarks}
     if files.root is not None:
         description["sha256_of_files"] = hashes
-        # Apart from the description, which is the same wherever the files lie.
+        # Separate from the description, which does not depend on where the files are.
         write_json(out_dir / LOCATION, {"root": files.root})
     write_json(out_dir / "dataset.json", description)
     return description
@@ -149,7 +148,7 @@ def _capped(
 
 
 def choose_evenly(labels: Indices, max_images: int) -> Indices:
-    """Choose images by turns: the first of every class, then the second of every class, ...
+    """Choose images in turns: the first of every class, then the second of every class, ...
 
     Args:
         labels: (N,) the class of every image.
@@ -159,7 +158,7 @@ def choose_evenly(labels: Indices, max_images: int) -> Indices:
         Ascending indices of the chosen images.
 
     Raises:
-        UserError: fewer images than classes are asked for.
+        UserError: fewer images than classes are requested.
     """
     num_classes = len(np.unique(labels))
     if max_images < num_classes:

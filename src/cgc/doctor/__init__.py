@@ -1,6 +1,6 @@
 """Whether this machine can make a preset: what is missing, what that blocks, and what to do.
 
-Checks look and change nothing.
+Checks change nothing.
 """
 
 import os
@@ -22,14 +22,14 @@ PLACES = ("results", "work", "data")  # that are written to
 
 
 class Finding(NamedTuple):
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
-        name: what was looked at.
-        text: what it is like.
+        name: what was checked.
+        text: what was found.
         state: `blocks` if something of the preset cannot be made, which `blocks` names.
         remedy: what to do; never empty with `blocks`.
-        blocks: what cannot be made; with the state `blocks` and no names: all of it.
+        blocks: what cannot be made; empty with the state `blocks`: all of it.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Finding(NamedTuple):
 
 
 def examine(config: Config) -> list[Finding]:
-    """Look at everything that a preset needs.
+    """Check everything that a preset needs.
 
     Raises:
         UserError: a provenance file is damaged.
@@ -58,7 +58,7 @@ def examine(config: Config) -> list[Finding]:
 
 
 def torch(execution: Execution, probe: Probe) -> Iterator[Finding]:
-    """Look at PyTorch and the GPUs, against what the preset asks for."""
+    """Check PyTorch and the GPUs against what the preset asks for."""
     if probe.problem:
         remedy = "`uv sync --reinstall-package torch`, or correct `model` if that is named"
         yield Finding("PyTorch", f"does not work: {probe.problem}", "blocks", remedy)
@@ -95,7 +95,7 @@ def compiler(execution: Execution, probe: Probe) -> Iterator[Finding]:
 
 
 def disk(work: Work, probe: Probe) -> Iterator[Finding]:
-    """Look at the folders that are written to, and at the room for checkpoints."""
+    """Check that folders are writable and that checkpoints fit on the disk."""
     for place in PLACES:
         if not os.access(_existing(place), os.W_OK):
             text, remedy = "may not be written to", "make it a folder that you may write to"
@@ -118,7 +118,7 @@ def _existing(place: str) -> Path:
 
 
 def git() -> Iterator[Finding]:
-    """Look at the commit that results are recorded with."""
+    """Check the commit that results are recorded with."""
     commit, without = git_commit(), "results will not say which code they are from"
     if commit is not None:
         changed = commit.endswith("-dirty")
@@ -140,7 +140,7 @@ def _complaint_of_git() -> str:
 
 
 def profile() -> Iterator[Finding]:
-    """Look for Snakemake's profile where it looks: in the folder `profiles` of the Snakefile."""
+    """Look for Snakemake's profile where Snakemake does: in `profiles` next to the Snakefile."""
     files = [path for path in map(Path, ("workflow/Snakefile", "Snakefile")) if path.exists()]
     for folder in (file.parent / "profiles" for file in files[:1]):
         if not (folder / "default").is_dir():
@@ -150,7 +150,7 @@ def profile() -> Iterator[Finding]:
 
 
 def data(work: Work) -> Iterator[Finding]:
-    """Look at every data set of the preset."""
+    """Check every data set of the preset."""
     config = work.config
     for name, must_be_prepared in work.datasets().items():
         if not must_be_prepared:

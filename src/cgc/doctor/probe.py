@@ -1,6 +1,6 @@
-"""What only PyTorch knows, found out in another process that runs this file.
+"""What only PyTorch knows, asked in another process that runs this file.
 
-A broken installation may crash the process instead of raising. Networks are built without memory.
+A broken installation may crash the process instead of raising. Networks take no memory.
 """
 
 import json

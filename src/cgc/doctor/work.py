@@ -1,7 +1,7 @@
 """What is left to make for a preset: artefacts, trainings, and what they cost.
 
-Nothing about this is written down: it follows from the configuration, from which artefacts are
-valid, and from what every figure and table is made of.
+None of this is stored: it follows from the configuration, from which artefacts are valid, and from
+what every figure and table is made from.
 """
 
 from collections import Counter
@@ -16,9 +16,9 @@ from cgc.errors import UserError
 from cgc.provenance import parse_run
 from cgc.report.targets import targets
 
-BYTES_PER_PARAMETER = 4  # of a checkpoint; while a run goes on, weights and momentum lie in work/
+BYTES_PER_PARAMETER = 4  # of a checkpoint; during a run, weights and momentum are in work/
 
-ALL = "all"  # the target that holds every other
+ALL = "all"  # the target that includes every other
 
 
 class Work:
@@ -76,7 +76,7 @@ class Work:
         return [*runs, *(name for name in targets if name != ALL)]
 
     def hours(self, names: Iterable[str]) -> float | None:
-        """Return the device-hours of the trainings among artefacts; None where unknown."""
+        """Return the device-hours of the trainings among artefacts; None if unknown."""
         if self.config.max_epochs or self.config.max_images:
             return None
         total = 0.0
@@ -115,5 +115,5 @@ class Work:
 
 
 def trainings(names: Iterable[str]) -> list[str]:
-    """Return the runs that are trained among artefacts."""
+    """Return the runs whose training is among artefacts."""
     return [name.split(":", 1)[1] for name in names if name.startswith("train_model:")]

@@ -1,4 +1,4 @@
-"""Counts and samples of the classes that images belong to."""
+"""Counting and sampling the classes of images."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ def class_counts(
     num_classes: int | None = None,
     names: Sequence[str] | None = None,
 ) -> Tensor:
-    """Count the images of each class, (M,), and check that each has one.
+    """Count the images of each class, (M,), and check that no class is empty.
 
     Raises:
         UserError: not one label per image, a label outside 0..M-1, or a class without images.
@@ -38,14 +38,14 @@ def class_counts(
 
 
 def sampled_classes(labels: Tensor, max_images: int, seed: int = 0) -> Tensor:
-    """Choose whole classes at random until their images would be more than `max_images`.
+    """Choose whole classes at random, with at most `max_images` images in total.
 
-    Images are never left out within a class: with 2 images a class even shuffled labels give a
-    share of 1. All classes are kept where they fit. Where class sizes differ, small classes are a
-    little more likely, since a class that does not fit any more is passed over.
+    Classes are never thinned out: with 2 images per class even shuffled labels give a share of 1.
+    If all classes fit, all are kept. If class sizes differ, small classes are slightly more likely,
+    since a class that no longer fits is skipped.
 
     Args:
-        labels: class of each image, (N,); other data of the same images may be chosen by it.
+        labels: class of each image, (N,).
         max_images: of all chosen classes together.
         seed: of the draw.
 

@@ -1,21 +1,21 @@
 """Controls of A.1: what the modulated kernels inherit, and what the gates add (beyond the paper).
 
-That kernels cluster by class says nothing about gates as long as what the gates see clusters too.
-So the same quantities are measured, by the same formulas and on the same images, for
+That kernels cluster by class says nothing about gates if the input of the gates clusters too.
+So the same quantities are measured, with the same formulas and on the same images, for
 
     kernels          the modulated kernels of the analysed layer, as in A.1
     pixels           the images as the network sees them
     pooled_context   the layer's input averaged to the kernel's positions: all that its gates see
     features         the layer's input averaged over all positions
     plain_features   the same in the plain network of the same recipe and seed
-    redrawn_gates    kernels, with the layer's gates redrawn: not trained, but fed the same
+    redrawn_gates    kernels with the layer's gates redrawn: not trained, but with the same input
     untrained        kernels of the network before training; constant gates give exactly 0
 
-The kernels' result is evidence for gates that add class structure only as far as it exceeds the
-others. Shuffled labels, the null of every row, say nothing from 5 images per class on.
+The kernels' result is evidence that gates add class structure only as far as it exceeds the others.
+With 5 or more images per class, shuffled labels, the null of every row, are uninformative.
 
-READING(redrawn-gates): redrawn gates have norms of weight 1, as a zero one would make them
-constant, and running statistics of the same images, as a trained gate's norms have.
+READING(redrawn-gates): the norms of redrawn gates have weight 1, as 0 would make the gates
+constant, and, like those of trained gates, running statistics, here of the same images.
 """
 
 import copy
@@ -64,7 +64,7 @@ class Measure:
     def streamed(self, batches: Batches) -> dict[str, Any]:
         """Return the statistics of plain vectors (B, *shape) in batches, the same at each call.
 
-        At most a batch, the class centres and the images of `max_images` are in memory.
+        Only one batch, the class centres and at most `max_images` images are in memory.
         """
         distances = point_distances(batches, self.num_classes)
         images = None
@@ -81,7 +81,7 @@ class Measure:
         return measure_separation(distances, images, repeats=self.repeats, seed=self.seed)
 
     def _sample(self, batches: Batches, max_images: int) -> tuple[Tensor, Tensor]:
-        """Return the points and labels of the classes that `max_images` leaves."""
+        """Return the points and labels of classes sampled to fit `max_images`."""
         labels_N = torch.cat([labels_B.cpu() for _, labels_B in batches()])
         classes = sampled_classes(labels_N, max_images, self.seed)
         chosen = [
@@ -94,7 +94,7 @@ class Measure:
 
 
 def hold_batches(batches: Batches, num_images: int, *, max_bytes: int = HELD_BYTES) -> Batches:
-    """Return batches that are decoded once and not at each pass, if all fit into `max_bytes`."""
+    """Return batches decoded once instead of at each pass, if all fit into `max_bytes`."""
     x_B, _ = next(iter(batches()))
     if x_B[0].nbytes * num_images > max_bytes:
         return batches
@@ -115,8 +115,8 @@ def measure_controls(
 
     Args:
         model: the trained context-gated network.
-        untrained: the same with new weights.
-        plain: the trained plain network of the same recipe and seed, or why there is none.
+        untrained: the same network with initial weights.
+        plain: the trained plain network of the same recipe and seed, or why it is missing.
         batches: called for each pass over the data; returns inputs and labels, the same each time.
         measure: classes, resamples, samples.
         device: where networks run.
@@ -173,9 +173,9 @@ def gates_of_inputs(layer: nn.Module, inputs: LayerInputs, name: str) -> GateRec
 
 @torch.no_grad()
 def redraw_gates(layer: nn.Module, inputs: LayerInputs, *, seed: int) -> nn.Module:
-    """Return a copy of a gated layer with its kernel and new gates, as released: norms of weight 1.
+    """Return a copy of a gated layer with its kernel but new gates, as released: norms of weight 1.
 
-    The norms' running statistics are those of the inputs.
+    The norms' running statistics are computed from the inputs.
     """
     redrawn: Any = copy.deepcopy(layer).cpu()
     with torch.random.fork_rng(devices=[]):
@@ -201,10 +201,10 @@ def measure_snapshots(
 ) -> Iterator[dict[str, Any]]:
     """Measure kernels, pooled context and features after each epoch, and plain features.
 
-    Without what compares every two images: there is no null, and the interval is over classes.
+    Nothing compares pairs of images, so there is no null, and intervals are over classes only.
 
     Args:
-        networks: the context-gated network after each epoch, in their order.
+        networks: the context-gated network after each epoch, in order.
         plain_networks: the plain one; epochs may be missing.
         batches, measure, device: as for `measure_controls`.
 

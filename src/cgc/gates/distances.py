@@ -1,34 +1,34 @@
-"""Distances between the modulated kernels of classes, exact and without holding the kernels (A.1).
+"""Exact distances between the modulated kernels of classes, without storing the kernels (A.1).
 
     kernel_n   = sigmoid(G1[n,c,k] + G2[n,o,k]) * weight[o,c,k]    of image n
     inter(i,j) = || centre_i - centre_j ||                         centre = mean kernel of a class
     intra(i)   = mean over the images n of class i of || kernel_n - centre_i ||
 
-The 50,000 kernels of ResNet-50's last gated layer are 472 GB. But squared distances add up over
-output channels, so each thread makes kernels for one channel and the images of one class at a time.
+The 50,000 kernels of ResNet-50's last gated layer take 472 GB. But squared distances are sums over
+output channels, so each thread computes the kernels of one channel and class at a time.
 
 What keeps the result exact:
 - gates are relative to those of the first image: constant gates give distances of exactly 0, and no
-  digits go to the part that all kernels share;
+  precision is lost to the part that all kernels share;
 - sums over output channels and inner products of centres are float64. So are gates and centres,
-  and then distances agree with plain loops to 1e-12; only where logits are float32 and vary by more
-  than 0.05 these are float32, which costs up to 1e-7 of a distance (docs/performance.md);
+  and then distances agree with plain loops to 1e-12; only if logits are float32 and vary by more
+  than 0.05, gates and centres are float32, with relative errors up to 1e-7 (docs/performance.md);
 - distances to a centre come from differences, never from expanded squares;
-- distances between centres do come from inner products (see there); relative to the first image's
-  kernel, centres are no longer than images are apart;
-- each sum is made by one thread in one order: the number of threads changes no digit.
+- distances between centres do come from inner products (see `inner_products`): relative to the
+  first image's kernel, no centre is longer than images are apart;
+- one thread computes each sum in a fixed order: the number of threads does not affect the result.
 
 Shape letters: N images (n those of one class), M classes, C input channels, O output channels,
 K kernel positions, D = K * C/groups elements of a kernel per output channel.
 
 READING(ordered-pairs): the "cases" are the ordered pairs of different classes (i,j), and the
-"corresponding" intra-class distance is that of the first, intra(i). `share_of` also counts with
-that of the other class, with the larger and with the mean of both.
+"corresponding" intra-class distance is that of the first, intra(i). `share_of` can also use
+that of the other class, the larger or the mean of both.
 
 The paper's count is biased towards its claim: E inter² = delta² + v_i/n_i + v_j/n_j, where delta is
 the distance of the true centres and v_i the variance of a class of n_i images. Beyond the paper,
-the corrected share and the class-distance normalised variance (CDNV, Galanti et al.) take an
-estimate of delta² that has no such bias.
+the corrected share and the class-distance normalised variance (CDNV, Galanti et al.) use an
+unbiased estimate of delta².
 """
 
 from dataclasses import dataclass
@@ -87,7 +87,7 @@ class GateDistances:
     def squared(self) -> Tensor:
         """Unbiased squared distance of centres, inter² - v_i/n_i - v_j/n_j, (M, M).
 
-        Close centres of few images get negative values. NaN on the diagonal and for classes of one
+        Negative for some close centres of few images. NaN on the diagonal and for classes of one
         image.
         """
         noise_M = self.variance / self.counts
@@ -130,7 +130,7 @@ class GateDistances:
                 f"the CDNV is 0/0 in {int(pairs.isnan().sum())} of {len(pairs)} pairs of classes: "
                 "neither centres nor images differ, as with constant gates; leave it out"
             )
-        # torch.quantile would take infinity from itself
+        # torch.quantile would subtract infinity from itself
         return float(pairs[(len(pairs) - 1) // 2] + pairs[len(pairs) // 2]) / 2
 
     def _check_variance(self) -> None:
@@ -148,8 +148,8 @@ def share_of(inter: Tensor, intra: Tensor, corresponding: Corresponding = "own")
         inter: of each pair, (M, M), whose diagonal is ignored.
         intra: of each class, (M,).
         corresponding: which intra(i,j) is compared: that of i ("own"), of j ("other"), the larger
-            or the mean of both. "own" and "other" tell pairs apart but count the same number of
-            them, since inter is symmetric.
+            or the mean of both. "own" and "other" count different pairs but equally many, since
+            inter is symmetric.
 
     Raises:
         UserError: there are fewer than two classes, hence no pair, or `corresponding` is unknown.
@@ -199,9 +199,8 @@ def gate_distances(
         labels: class of each image, 0..M-1, in any order.
         groups: conv groups of the layer.
         num_classes: M; by default the largest label + 1.
-        block_bytes: bound on the centres that exist at a time. One output channel is the least
-            there can be, so a single one may exceed it. Each thread adds the gates of one class
-            and channel, twice.
+        block_bytes: bound on the centres in memory at a time; those of a single output channel may
+            exceed it. Each thread adds the gates of one class and channel, twice.
 
     Shape:
         - input_logits: (N, C, K)
@@ -240,12 +239,12 @@ def gate_distances(
 def _centre(
     gates: ChannelGates, channels: range, squared_N: Tensor, images: Tensor, centre_OD: Tensor
 ) -> None:
-    """Put the mean kernel of the images into the centre; add each one's squared distance to it."""
+    """Write the images' mean kernel to `centre_OD`; add squared distances to `squared_N`."""
     weight_OD = gates.weight_OD[channels.start : channels.stop]
     share_n = torch.full_like(images, 1 / len(images), dtype=gates.dtype)
     mean_OD = torch.empty_like(weight_OD, dtype=gates.dtype)
     squared_On = share_n.new_empty(len(channels), len(images))
-    # few and large operations: threads wait for each other before every one
+    # few, large operations, since threads wait for each other before each one
     for mean_D, squared_n, factor_D, gates_nD in zip(
         mean_OD,
         squared_On,

@@ -1,4 +1,4 @@
-"""Squared distances between single images: all that resampling and shuffling them needs.
+"""Squared distances between images: all that resampling and shuffling them needs.
 
 Repeating `gate_distances` hundreds of times would take hours at ImageNet size. But centres are
 means of points, so every distance that the share needs follows from the N x N squared distances
@@ -30,7 +30,7 @@ from cgc.gates.threads import worker_threads
 
 MAX_IMAGES = 2000
 
-_CHUNK = 2**23  # elements of the points that exist in float64 at a time
+_CHUNK = 2**23  # elements of the points in float64 at a time
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class ImageDistances:
 
     Attributes:
         squared: (N, N), float64, diagonal exactly 0.
-        labels: class of each image, (N,), 0..M-1 in the order of the classes that are here.
+        labels: class of each image, (N,), 0..M-1 in the order of the classes present.
         num_classes: M; every class has an image.
     """
 
@@ -99,14 +99,14 @@ def image_distances(
 
 
 def point_image_distances(points: Tensor, labels: Tensor) -> ImageDistances:
-    """Compute the squared distances between plain vectors, in float64 and without a copy of all.
+    """Compute the squared distances between plain vectors, in float64, without copying all of them.
 
     Args:
         points: (N, *shape) with D elements each.
         labels: class of each point, (N,); classes may be missing, as in a sample of classes.
 
     Raises:
-        UserError: there are no points, not one label for each, or a number is not finite.
+        UserError: there are no points, not one label for each, or an element is not finite.
     """
     N = len(points)
     if labels.shape != (N,) or not N:
@@ -126,17 +126,17 @@ def _of_inner_products(inner_NN: Tensor, labels: Tensor) -> ImageDistances:
 
 
 def relabelled_distances(distances: ImageDistances, labels_RN: Tensor) -> tuple[Tensor, Tensor]:
-    """Compute distances of classes for R other labellings of the images with classes as large.
+    """Compute class distances for R other labellings of the images with the same class sizes.
 
-    One product with the distances of all images serves all labellings: these distances, hundreds of
-    megabytes for ten thousand images, are read once.
+    One matrix product serves all labellings, so the image distances, hundreds of megabytes for ten
+    thousand images, are read only once.
 
     Args:
         distances: between the images.
         labels_RN: class of each image in each labelling.
 
     Returns:
-        squared distances of centres (R, M, M) and mean distance to the own centre (R, M).
+        squared distances of centres (R, M, M) and mean distance to the centre of each class (R, M).
     """
     M, (R, N) = distances.num_classes, labels_RN.shape
     weights_RNM = torch.nn.functional.one_hot(labels_RN, M).double() / distances.counts
@@ -153,15 +153,15 @@ def relabelled_distances(distances: ImageDistances, labels_RN: Tensor) -> tuple[
 def weighted_distances(
     distances: ImageDistances, weights_RN: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Compute distances of classes whose images have weights, for R sets of weights at once.
+    """Compute class distances with weighted images, for R sets of weights at once.
 
     Args:
         distances: between the images.
         weights_RN: of each image in the mean of its class; they sum to 1 over each class.
 
     Returns:
-        squared distances of centres (R, M, M), mean distance to the own centre (R, M), and mean
-        squared distance to it (R, M).
+        squared distances of centres (R, M, M), and mean (R, M) and mean squared (R, M) distance to
+        the centre of each class.
     """
     M = distances.num_classes
     member_NM = torch.nn.functional.one_hot(distances.labels, M).double()

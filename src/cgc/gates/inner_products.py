@@ -1,22 +1,22 @@
 """Squared distances of points, from their inner products.
 
-For 1,000 class centres nothing but a matrix product is fast enough. With the origin among the
-points, or at least no further from them than they are apart, such a distance is exact to about
-1e-16 of the largest one squared. So callers first take one point from all.
+For 1,000 class centres only a matrix product is fast enough. If the origin is one of the points, or
+no further from them than they are apart, squared distances are exact to about 1e-16 of the largest.
+So callers first subtract one point from all.
 """
 
 from concurrent.futures import Executor
 
 from torch import Tensor
 
-_STRIP = 100  # at least; for matrix products the wider, the faster
+_STRIP = 100  # at least; wider matrix products are faster
 _STRIPS = 25  # at most, so that threads stay busy to the end
 
 
 def add_inner_products(pool: Executor, inner: Tensor, points: Tensor) -> None:
     """Add to (N, N) `inner`, on and below its diagonal, the inner products of (N, D) `points`.
 
-    Each thread makes whole strips alone, so that their number changes no digit.
+    Each strip is computed by one thread, so the number of threads does not affect the result.
     """
     width = max(_STRIP, len(points) // _STRIPS)
 
@@ -30,7 +30,7 @@ def add_inner_products(pool: Executor, inner: Tensor, points: Tensor) -> None:
 def squared_distances(inner: Tensor) -> Tensor:
     """Return the (N, N) squared distances of points with (N, N) inner products; diagonal exactly 0.
 
-    The products are read below the diagonal only.
+    Products above the diagonal are not read.
     """
     norms = inner.diagonal()
     squared = (norms[:, None] + norms - 2 * inner).clamp_(min=0).tril_(-1)

@@ -3,10 +3,10 @@
     kernel_n = sigmoid(G1[n,c,k] + G2[n,o,k]) * weight[o,c,k]
 
 sigmoid(a + b) = exp(b) / (exp(-a) + exp(b)) needs an exponential per logit instead of one per
-number of the kernel; where an exponential could overflow, 1 / (1 + exp(-(a + b))) is taken.
+element of the kernel; where an exponential could overflow, 1 / (1 + exp(-(a + b))) is used.
 
-Gates of float32 logits, such as a record's, are float32: off by about 1e-7. Where that could tell
-in distances, because the logits hardly vary or are very large, gates are float64.
+Gates of float32 logits, such as a record's, are float32, with errors of about 1e-7. Where that
+could affect distances, because the logits hardly vary or are very large, gates are float64.
 
 Shape letters: N images (n chosen ones), C input channels, O output channels, K kernel positions,
 D = K * C/groups elements of a kernel per output channel, input channels innermost: PyTorch is fast
@@ -28,9 +28,9 @@ _VARIED = 0.05
 
 
 class ChannelGates:
-    """Makes gates from logits, one output channel at a time.
+    """Computes gates from logits, one output channel at a time.
 
-    They are relative to the gates of the first image: distances between kernels do not change.
+    They are relative to the gates of the first image, which leaves distances between kernels as is.
 
     Args:
         input_logits, output_logits, weight, groups: as for `gate_distances`.
@@ -38,7 +38,7 @@ class ChannelGates:
     Attributes:
         dtype: of the gates; float32 or float64.
         are_constant: the same for every image, as those of an untrained layer can be.
-        weight_OD: what to multiply the gates with for the kernels, float64.
+        weight_OD: the factor that turns gates into kernels, float64.
 
     Raises:
         UserError: the shapes do not fit each other, or a logit is not finite.
@@ -69,8 +69,8 @@ class ChannelGates:
     def of(self, images: Tensor, channels: range) -> Iterator[Tensor]:
         """Yield the gates of `images` (n,) for each of `channels`, (n, D).
 
-        All are the same tensor, which may be changed and is overwritten by the next. It is
-        allocated once and small enough to stay in the cache.
+        All are the same tensor, allocated once and small enough to stay in the cache. Callers may
+        modify it; the next one overwrites it.
         """
         input_nKC = self.input_NCK[images].transpose(1, 2).contiguous().to(self.dtype)
         output_nOK = self.output_NOK[images, channels.start : channels.stop].to(self.dtype)
@@ -91,9 +91,9 @@ class ChannelGates:
         self, input_nKC: Tensor, output_nK1: Tensor, minus_first_KC: Tensor, gates_nKC: Tensor
     ) -> None:
         # neither addcmul nor sigmoid: in a tensor's last few elements they round differently, which
-        # would tell equal gates apart
+        # would make equal gates differ
         torch.add(input_nKC, output_nK1, out=gates_nKC)
-        if not self._splits:  # inf is right: the gate is 0
+        if not self._splits:  # inf is fine: the gate is 0
             gates_nKC.neg_().exp_().add_(1)
             output_nK1 = torch.ones_like(output_nK1)
         torch.addcdiv(minus_first_KC, output_nK1, gates_nKC, out=gates_nKC)

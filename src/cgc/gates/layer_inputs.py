@@ -1,6 +1,6 @@
-"""What enters one layer for every image of a data set: the raw material of the controls.
+"""The inputs of one layer for every image of a data set: the raw material of the controls.
 
-The pooled context is all that a gated layer's gates see of an image, so that gates with other
+The pooled context is all that a gated layer's gates see of an image, so gates with other
 parameters can be computed from it without another pass through the network.
 
 Shape letters: N images, B batch, C input channels, K kernel positions.

@@ -1,4 +1,4 @@
-"""How sure the share of A.1 is: what is resampled, and why (beyond the paper).
+"""The uncertainty of the share of A.1: what is resampled, and why (beyond the paper).
 
 | resampled | stands for | keeps | function |
 |---|---|---|---|
@@ -6,23 +6,24 @@
 | images within each class | other images | classes, their sizes | `bootstrap_share` |
 | labels | no relation to the class | images, class sizes | `shuffled_label_shares` |
 
-M(M-1) pairs share M classes, so they are not independent: an error of proportions would be far too
-small. Resampling classes needs only which pairs are separated; the other two need the squared
-distances of all images and run on a sample of whole classes where there are too many.
+M(M-1) pairs share M classes, so they are not independent: the error of a proportion would be far
+too small. Resampling classes needs only the separated pairs; the other two need the squared
+distances of all images and run on a sample of whole classes if there are too many.
 
-Below 5 images in a class all three are refused. With 2 images shuffled labels alone give a share of
-1, with 3 about one half: the count is then decided by noise in the centres, which no resampling of
-the same images takes out. From 5 on shuffled labels give 0, whatever the network does: beating them
-says little. What the kernels inherit from pixels and features is the null that can fail.
+With fewer than 5 images in a class all three are refused. With 2, shuffled labels alone give a
+share of 1, with 3 about one half: noise in the centres then decides the count, and resampling the
+same images cannot remove it. With 5 or more, shuffled labels give 0 whatever the network does:
+beating them says little. The null that can fail is what the kernels inherit from pixels and
+features.
 
 Shape letters: N images, M classes, R repeats.
 
-READING(share-interval): "other classes" are percentiles over resampled classes, in which two draws
-of one class are no pair, further out for few classes. On simulated data of 10 to 200 classes this
-covers the mean share in 93 to 97 % of cases and plain percentiles in 88 to 96 %; of 5 classes in 79
-to 90 %. "Other images" are percentiles over images resampled within each class. Duplicates push the
+READING(share-interval): "other classes" are percentiles over resampled classes, widened for few
+classes; two draws of one class are not a pair. On simulated data of 10 to 200 classes this covers
+the mean share in 93 to 97 % of cases and plain percentiles in 88 to 96 %; of 5 classes in 79 to
+90 %. "Other images" are percentiles over images resampled within each class. Duplicates push the
 centres of a resample apart and pull its images to their centre, which alone would raise the share;
-both effects are known for squared distances and are taken out. The alternative, plain percentiles,
+both effects are known for squared distances and are undone. The alternative, plain percentiles,
 covered the mean share of simulated data sets in 0 to 70 % of cases; this covers 80 to 98 %.
 """
 
@@ -42,7 +43,7 @@ from cgc.gates.threads import worker_threads
 MIN_IMAGES = 5
 MIN_CLASSES = 5
 
-_CHUNK = 20  # resamples, or shuffles, that one thread makes at a time
+_CHUNK = 20  # resamples, or shuffles, that one thread computes at a time
 _COLUMNS = 512  # classes of all shuffles whose distances are computed at a time
 
 
@@ -51,7 +52,7 @@ class ShareInterval:
     """A share with its confidence interval, all as fractions.
 
     Attributes:
-        share: of the classes and images themselves.
+        share: of the original classes and images.
         low, high: ends of the interval.
         level: confidence, 0..1.
         repeats: resamples behind it.
@@ -67,7 +68,7 @@ class ShareInterval:
 
 
 def too_few_images(counts: Tensor) -> str | None:
-    """Return why classes of so many images, (M,), get no null and no interval, or None."""
+    """Return why classes of these sizes, (M,), get no null and no interval, or None."""
     if (least := int(counts.min())) >= MIN_IMAGES:
         return None
     return (
@@ -77,7 +78,7 @@ def too_few_images(counts: Tensor) -> str | None:
 
 
 def too_few_classes(counts: Tensor) -> str | None:
-    """Return why so many classes, (M,), get no interval for other classes, or None."""
+    """Return why these classes, (M,), get no interval for other classes, or None."""
     if len(counts) >= MIN_CLASSES:
         return None
     return f"an interval for other classes needs at least {MIN_CLASSES} of them: got {len(counts)}"
@@ -93,16 +94,16 @@ def bootstrap_classes(
 ) -> ShareInterval:
     """Return a share with a confidence interval from resampling classes: "other classes".
 
-    Its percentiles lie further out for few classes, as those of Student's t with M - 1 degrees of
-    freedom do, times the root of M / (M - 1) (Hesterberg 2015, "expanded percentile interval").
-    Where all pairs are separated, or none, the interval has no width: other classes were not seen.
+    Its percentiles are widened for few classes, like those of Student's t with M - 1 degrees of
+    freedom, times the root of M / (M - 1) (Hesterberg 2015, "expanded percentile interval").
+    If all pairs are separated, or none, the interval has no width: other classes were not seen.
 
     Args:
         distances: of all classes.
         repeats: resamples; 1,000 is plenty for a 95 % interval.
         seed: of the resampling.
         level: confidence, 0..1.
-        corrected: of the corrected share instead of the paper's.
+        corrected: use the corrected share instead of the paper's.
 
     Raises:
         UserError: `repeats` or `level` is out of its range, or there are fewer than 5 classes or
@@ -135,10 +136,10 @@ def _times_drawn(repeats: int, num_classes: int, generator: torch.Generator) -> 
 
 
 def shuffled_label_shares(distances: ImageDistances, *, repeats: int, seed: int) -> Tensor:
-    """Return the shares that shuffled labels give, (R,): class sizes are kept.
+    """Return the shares that shuffled labels give, (R,), with the same class sizes.
 
     For n images per class and unrelated kernels, inter² is 2/n and intra² is 1 - 1/n of the
-    variance: the share is near 0 for n of 5 and more.
+    variance: the share is near 0 for n >= 5.
 
     Raises:
         UserError: `repeats` is not positive, or a class has fewer than 5 images.
@@ -161,7 +162,7 @@ def shuffled_label_shares(distances: ImageDistances, *, repeats: int, seed: int)
 def p_value(share: float, null: Tensor) -> float:
     """Return the chance of a share at least as large under the null, (1 + b) / (1 + R).
 
-    b of the R shares of the null are as large; with 1 added to both, no share has chance 0.
+    b of the R null shares are at least as large; adding 1 to both avoids a chance of 0.
     """
     return (1 + int((null >= share).sum())) / (1 + len(null))
 
@@ -171,9 +172,9 @@ def bootstrap_share(
 ) -> ShareInterval:
     """Return the share with a confidence interval from resampling images: "other images".
 
-    With n images in a class, a resample has on average spread/n more squared distance between the
-    centres, and a spread smaller by the factor 1 - 1/n; both are undone before pairs are counted.
-    With fewer than about ten images per class the interval leans towards one half, as noise is
+    With n images in a class, resampling adds on average spread/n to the squared distance between
+    centres and shrinks the spread by the factor 1 - 1/n; both are undone before pairs are counted.
+    With fewer than about ten images per class the interval is biased towards one half, as noise is
     added to noisy distances.
 
     Args:
@@ -203,7 +204,7 @@ def bootstrap_share(
 
 
 def _resampled_weights(distances: ImageDistances, generator: torch.Generator) -> Tensor:
-    """Return weights (R, N) of draws with replacement of as many images as each class has."""
+    """Return weights (R, N) of images drawn with replacement, as many as each class has."""
     counts_M, labels_N = distances.counts, distances.labels
     size_N, first_N = counts_M[labels_N], (counts_M.cumsum(0) - counts_M)[labels_N]
     uniform_RN = torch.rand(_CHUNK, len(labels_N), generator=generator, dtype=torch.float64)
@@ -220,7 +221,7 @@ def _check(counts_M: Tensor, repeats: int, level: float = 0.95) -> None:
 
 
 def _repeated(shares: Callable[[torch.Generator], Tensor], repeats: int, seed: int) -> Tensor:
-    """Return R shares; each call has its own random numbers, so that threads do not change them."""
+    """Return R shares; each call has its own seed, so threads do not change the result."""
     parent = torch.Generator().manual_seed(seed)
     seeds = torch.randint(2**62, (-(-repeats // _CHUNK),), generator=parent).tolist()
     with worker_threads() as pool:

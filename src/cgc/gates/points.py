@@ -2,7 +2,7 @@
 
 Controls (pixels, pooled contexts, features) get the same quantities as kernels, by the same
 formulas, from vectors that are streamed twice: once for the centres, once for the distances to
-them. As for kernels, the first point is taken from all, so that equal points are exactly 0 apart.
+them. As for kernels, the first point is subtracted from all, so equal points are exactly 0 apart.
 
 Shape letters: N points, B of one batch, M classes, D elements of a point.
 """
@@ -20,14 +20,14 @@ from cgc.gates.threads import worker_threads
 
 Batches = Callable[[], Iterable[tuple[Tensor, Tensor]]]
 
-_CHUNK = 2**22  # elements of the points that exist in float64 at a time
+_CHUNK = 2**22  # elements of the points in float64 at a time
 
 
 def point_distances(batches: Batches, num_classes: int) -> GateDistances:
     """Compute inter- and intra-class distances of points, exactly, in two passes over them.
 
-    In memory are the centres, (M, D) in float64 (1.2 GB for 1,000 classes of 224 x 224 pixels), one
-    batch and 32 MB.
+    Memory holds the centres, (M, D) in float64 (1.2 GB for 1,000 classes of 224 x 224 pixels),
+    one batch and 32 MB.
 
     Args:
         batches: called for each pass; returns the batches, the same each time: points (B, *shape)
@@ -35,8 +35,8 @@ def point_distances(batches: Batches, num_classes: int) -> GateDistances:
         num_classes: M.
 
     Raises:
-        UserError: a number is not finite, a label or shape does not fit, a class has no points, or
-            the second pass gives other batches.
+        UserError: an element is not finite, a label or shape does not fit, a class has no points,
+            or the second pass gives other batches.
     """
     first_D, centres_MD, counts_M = _centres(batches, num_classes)
     total_M, total_squared_M = torch.zeros(2, num_classes, dtype=torch.float64)
@@ -70,7 +70,7 @@ def _centres(batches: Batches, num_classes: int) -> tuple[Tensor, Tensor, Tensor
             centres_MD = torch.zeros(num_classes, len(first_D), dtype=torch.float64)
         labels.append(labels_b)
         if int(labels_b.min()) < 0 or int(labels_b.max()) >= num_classes:
-            break  # which `class_counts` explains
+            break  # `class_counts` explains why
         centres_MD.index_add_(0, labels_b, points_bD.sub_(first_D))
     labels_N = torch.cat(labels)
     counts_M = class_counts(labels_N, len(labels_N), num_classes)
@@ -78,7 +78,7 @@ def _centres(batches: Batches, num_classes: int) -> tuple[Tensor, Tensor, Tensor
 
 
 def _chunks(batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield some points at a time, (b, D) in float64, which may be changed, and labels (b,)."""
+    """Yield points in chunks, (b, D) in float64, which callers may modify, and labels (b,)."""
     shape: torch.Size | None = None
     for points_BD, labels_B in batches:
         points_BD, labels_B = points_BD.detach().flatten(1).cpu(), labels_B.cpu().long()
@@ -97,7 +97,7 @@ def finite_float64(points: Tensor) -> Tensor:
     """Return a copy of the points in float64.
 
     Raises:
-        UserError: a number is not finite.
+        UserError: an element is not finite.
     """
     if not points.isfinite().all():
         raise UserError(

@@ -2,7 +2,7 @@
 
 A modulated kernel is a function of two small tensors per image, G1 (C,K) and G2 (O,K): recording
 these is enough for every later analysis. For ResNet-50's last gated layer and the 50,000 validation
-images of ImageNet they are 1.8 GB, the kernels themselves 472 GB.
+images of ImageNet they take 1.8 GB, the kernels themselves 472 GB.
 
 READING(last-layer): "the last CGC of the model" is the gated layer defined last: in ResNet-50
 `layer4.2.conv2`.
@@ -35,7 +35,7 @@ _Captured = dict[str, list[tuple[Tensor, Tensor]]]
 
 @dataclass(frozen=True)
 class GateRecord:
-    """What one gated layer did to every image of a data set, on the CPU.
+    """The gate logits of one layer for every image of a data set, on the CPU.
 
     Attributes:
         layer: name of the layer in the network.
@@ -86,7 +86,7 @@ def gate_layers(model: nn.Module) -> dict[str, nn.Module]:
 def layers_per_pass(
     model: nn.Module, num_images: int, *, max_bytes: int = RECORD_BYTES
 ) -> list[list[str]]:
-    """Split the gated layers, in their order, into those to be recorded in one pass over the data.
+    """Group the gated layers, in order, by the pass over the data that records them.
 
     Args:
         model: a network with context-gated layers.
@@ -205,7 +205,7 @@ def _only(captured: _Captured, name: str) -> tuple[Tensor, Tensor]:
 
 
 def _joined(chunks: list[Tensor]) -> Tensor:
-    """Concatenate and free the chunks, so that no more than one tensor exists twice."""
+    """Concatenate and free the chunks, so at most one tensor is in memory twice."""
     joined = torch.cat(chunks)
     chunks.clear()
     return joined
@@ -244,10 +244,10 @@ def load_record(path: str | Path) -> GateRecord:
 
 
 def _check(record: GateRecord) -> None:
-    """Check that a record's parts belong together.
+    """Check that a record is consistent.
 
     Raises:
-        ValueError: they do not.
+        ValueError: it is not.
         UserError: the labels are not one per image, or not those of the classes.
     """
     if not isinstance(record.layer, str) or not all(isinstance(c, str) for c in record.classes):

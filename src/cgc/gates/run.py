@@ -74,7 +74,7 @@ def run_measure_controls(job: Job) -> None:
 
 
 def _networks(trained: Artefact) -> tuple[nn.Module, nn.Module, dict[int, nn.Module]]:
-    """Return a run's network, the same with new weights, and its snapshots with the last epoch."""
+    """Return a run's network, the untrained one, and all snapshots including the last epoch."""
     model, architecture = load_model(trained.folder / "model.safetensors")
     snapshots = load_snapshots(trained.folder / "snapshots.safetensors", architecture)
     if snapshots:
@@ -84,7 +84,7 @@ def _networks(trained: Artefact) -> tuple[nn.Module, nn.Module, dict[int, nn.Mod
 
 
 def _shares(job: Job, model: nn.Module, name: str) -> list[dict[str, Any]]:
-    """Measure the share of every gated layer of a network, as few at a time as memory asks for."""
+    """Measure the share of every gated layer of a network, as many at a time as memory allows."""
     passes = layers_per_pass(model, _description(job)["num_validation"])
     return [
         row
@@ -101,7 +101,7 @@ def _records(job: Job, model: nn.Module, layers: list[str]) -> dict[str, GateRec
 
 
 def _batches(job: Job) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield the validation set as gates are measured on it: of clips one view each."""
+    """Yield the validation set for the gate analysis, one view per clip."""
     for x, labels in step_batches(job):
         yield (x.flatten(0, 1) if clips_of(job) else x), labels
 

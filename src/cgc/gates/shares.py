@@ -1,4 +1,4 @@
-"""The share of A.1 with all that says what it means: one row per representation or gated layer."""
+"""The share of A.1 with its intervals and nulls: one row per representation or gated layer."""
 
 from collections.abc import Callable, Mapping
 from math import inf
@@ -34,12 +34,12 @@ def measure_separation(
     level: float = 0.95,
     refused: str | None = None,
 ) -> dict[str, Any]:
-    """Measure how separate the classes of a representation are, and how sure that is.
+    """Measure how separate the classes of a representation are, and how certain that is.
 
     Every share and the CDNV come from all images; only interval and null of "other images" come
-    from those of `images`. Where these are a sample of whole classes, the interval's distances
-    from the sample's share are added to the share of all classes, cut to 0..1: it is then as wide
-    as for that many classes, and so on the safe side.
+    from `images`. If these are a sample of whole classes, the interval is shifted from the sample's
+    share to the share of all classes and clipped to 0..1: it is as wide as for the sampled classes
+    alone, and so conservative.
 
     Args:
         distances: of all classes and images.
@@ -48,10 +48,10 @@ def measure_separation(
         repeats: resamples behind each interval, and shuffles of the labels.
         seed: of resamples and shuffles.
         level: confidence of the intervals, 0..1.
-        refused: why there are no `images`, if that has a reason.
+        refused: why `images` is None, if there is a reason.
 
     Returns:
-        fit for JSON, all shares as fractions; what is refused is None:
+        JSON-compatible, all shares as fractions; what is refused is None:
         `share`, and the same count by the other readings of "corresponding", `share_other`,
         `share_larger`, `share_mean`; `corrected_share`, `median_cdnv`;
         `class_low`, `class_high`, `corrected_class_low`, `corrected_class_high`: the intervals of
@@ -101,7 +101,7 @@ def measure_separation(
 
 
 def _measured(measure: Callable[[], _T], reasons: list[str]) -> _T | None:
-    """Return what is measured, or None with the reason for its refusal added to `reasons`."""
+    """Return the measurement, or add the reason for its refusal to `reasons` and return None."""
     try:
         return measure()
     except UserError as error:
@@ -145,7 +145,7 @@ def gate_shares(
             of whole classes; see `sampled_classes`.
 
     Returns:
-        one row per layer, fit for JSON: `layer`, `channels_in`, `channels_out`,
+        one JSON-compatible row per layer: `layer`, `channels_in`, `channels_out`,
         `kernel_positions`, and what `measure_separation` returns.
 
     Raises:
@@ -157,7 +157,7 @@ def gate_shares(
 def _layer_share(record: GateRecord, repeats: int, seed: int, max_images: int) -> dict[str, Any]:
     distances = record.distances()
     images, reasons = None, list[str]()
-    if not too_few_images(distances.counts):  # else they would be of no use
+    if not too_few_images(distances.counts):  # otherwise they would not be used
         images = _measured(
             lambda: image_distances(record, max_images=max_images, seed=seed), reasons
         )

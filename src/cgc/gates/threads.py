@@ -9,10 +9,10 @@ import torch
 
 @contextmanager
 def worker_threads() -> Iterator[ThreadPoolExecutor]:
-    """Yield a pool of as many threads as PyTorch has, each doing its tensor operations alone.
+    """Yield a pool of as many threads as PyTorch has, each running its tensor operations alone.
 
-    Were every small operation split over the cores instead, they would wait for each other at each
-    one; on a busy machine that was more than 10 times slower.
+    If every small operation were split over the cores, they would wait for each other each time; on
+    a busy machine that was more than 10 times slower.
     """
     count = torch.get_num_threads()
     try:

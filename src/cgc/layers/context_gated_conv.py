@@ -1,7 +1,7 @@
 """Context-gated convolution (CGC): a convolution whose kernel is modulated, per image, by gates.
 
-Lin, Ma, Liu, Chang: Context-Gated Convolution, ECCV 2020; initialisation and learning rates in
-A.2 of the supplement, the modulated kernels it analyses in A.1.
+Lin, Ma, Liu, Chang: Context-Gated Convolution, ECCV 2020. In the supplement, A.1 analyses the
+modulated kernels and A.2 gives initialisation and learning rates.
 
     x --pool--> (B,C,K) --context_encoder--> ctx (B,C,d)
     ctx --input_norm, ReLU, input_decoder------------------------------------> G1 (B,C,K)
@@ -16,10 +16,10 @@ READING(relu-at-zero): "zero-initialized ... to make the gates start from consta
 whose derivative at 0 is 0 keeps the gates constant forever; `gate_init="zero"` uses derivative 1.
 READING(interaction-groups): 16 channels per interaction group where that divides evenly; else the
 largest number of groups up to gcd(C // 16, O) that divides C and O.
-READING(linear-init): the linear maps start as PyTorch's `nn.Linear` does; the source names none.
+READING(linear-init): linear maps start with PyTorch's `nn.Linear` default; the source names none.
 READING(clip-context): on clips the context is pooled over the whole clip.
-DEVIATION(released-layer): bias, conv groups, rectangular maps and kernels work; the released layer
-ignores them, unfolds its input, and leaves every normalisation weight at 1.
+DEVIATION(released-layer): bias, conv groups, rectangular maps and kernels are supported; the
+released layer ignores them, unfolds its input, and leaves every normalisation weight at 1.
 """
 
 from collections.abc import Collection
@@ -38,7 +38,7 @@ CHANNELS_PER_GROUP = 16  # g of the main paper
 
 
 class _ContextGatedConv(nn.modules.conv._ConvNd):
-    """What the 2-D and the 3-D layer share; mixed in before `nn.Conv2d` or `nn.Conv3d`."""
+    """Shared code of the 2-D and 3-D layers; mixed in before `nn.Conv2d` or `nn.Conv3d`."""
 
     def __init__(
         self,
@@ -87,9 +87,9 @@ class _ContextGatedConv(nn.modules.conv._ConvNd):
         self._reset_gates()
 
     def reset_parameters(self) -> None:
-        """Start as `nn.Conv2d` does, with gates as `gate_init` says (A.2)."""
+        """Initialise as `nn.Conv2d` does, and the gates according to `gate_init` (A.2)."""
         super().reset_parameters()
-        if hasattr(self, "context_encoder"):  # nn.Conv2d's constructor comes here before it exists
+        if hasattr(self, "context_encoder"):  # nn.Conv2d's constructor calls this before it exists
             self._reset_gates()
 
     def _reset_gates(self) -> None:
@@ -108,10 +108,10 @@ class _ContextGatedConv(nn.modules.conv._ConvNd):
     def gate_logits(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the gate's two summands from the context of each sample.
 
-        A branch that was left out gives zeros.
+        A branch that is left out gives zeros.
 
         Args:
-            x: a batch as the convolution takes it.
+            x: a batch, as passed to the convolution.
 
         Shape:
             - x: (B, C, H, W), or (B, C, T, H, W) for the 3-D layer
@@ -157,7 +157,7 @@ class _ContextGatedConv(nn.modules.conv._ConvNd):
     def forward(self, x: Tensor) -> Tensor:
         if not self.is_gated:
             return super().forward(x)
-        if x.dim() == self.weight.dim() - 1:  # one sample without a batch axis, as nn.Conv2d takes
+        if x.dim() == self.weight.dim() - 1:  # a sample without a batch axis, as nn.Conv2d allows
             return self.forward(x.unsqueeze(0)).squeeze(0)
         return self._gated_conv(
             x, self.weight, *self.gate_logits(x), self.bias, self.stride, self.padding,

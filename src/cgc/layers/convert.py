@@ -1,4 +1,4 @@
-"""Turn the convolutions of an existing network into context-gated ones, weights kept.
+"""Convert the convolutions of an existing network to context-gated ones, keeping the weights.
 
 READING(gated-layers): every convolution with a kernel larger than 1 is gated, the stem included.
 """
@@ -16,7 +16,7 @@ GATED = {nn.Conv2d: ContextGatedConv2d, nn.Conv3d: ContextGatedConv3d}
 
 HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
 
-# The layer's own options: its keyword-only arguments, without those that say where parameters lie.
+# The layer's own options: its keyword-only arguments except `device` and `dtype`.
 GATE_OPTIONS = tuple(
     name
     for name, parameter in inspect.signature(ContextGatedConv2d).parameters.items()
@@ -33,17 +33,17 @@ def convert_convolutions(
 ) -> nn.Module:
     """Replace every `nn.Conv2d` and `nn.Conv3d` with a kernel larger than 1 by its gated form.
 
-    The gated layer takes over the very parameters, so an optimiser made before still holds them;
-    only the gates are new. Layers that are gated already stay, and so do `nn.Conv1d` and transposed
-    convolutions, which have no gated form. `gated_layers` lists what a network has.
+    The gated layer reuses the same parameter objects, so an existing optimiser still updates them;
+    only the gates are new. Layers that are already gated are left alone, as are `nn.Conv1d` and
+    transposed convolutions, which have no gated form. `gated_layers` lists a network's gated ones.
 
-    New gates are one half everywhere (`gate_init="zero"`), so a trained network computes something
-    else after conversion. With `preserve=True` its weights are doubled, and it computes the same.
+    New gates are one half everywhere (`gate_init="zero"`), so conversion changes what a trained
+    network computes. `preserve=True` doubles its weights, which keeps the outputs.
 
     Args:
         module: a network (changed in place), or one convolution.
-        skip: called with a layer's qualified name and the layer; True leaves it as it is.
-        preserve: double the weights of converted layers, so that outputs stay as they were.
+        skip: called with a layer's qualified name and the layer; True leaves it unchanged.
+        preserve: double the weights of converted layers, to keep the outputs.
         gate_options: `gate_init`, `branches`, `interaction_groups` of `ContextGatedConv2d`.
 
     Returns:
@@ -51,10 +51,10 @@ def convert_convolutions(
 
     Raises:
         TypeError: a gate option is unknown.
-        ValueError: a gate option is out of its range, or `preserve` is asked for with gates that
-            do not start constant; or a layer cannot be converted: it is of a subclass that computes
-            something else (another padding, other weights), pads with anything but zeros, or has
-            hooks. The message names the layer, and nothing is converted.
+        ValueError: a gate option is out of its range, or `preserve` is set with gates that do not
+            start constant; or a layer cannot be converted: it is a subclass that computes something
+            else (another padding, other weights), pads with anything but zeros, or has hooks. The
+            message names the layer, and nothing is converted.
 
     Example:
         >>> from torchvision.models import resnet50
@@ -70,7 +70,7 @@ def convert_convolutions(
         raise ValueError(
             "preserve=True needs gates that start constant: leave out gate_init='ones'"
         )
-    converted: dict[nn.Module, nn.Module] = {}  # a layer that is used twice stays one layer
+    converted: dict[nn.Module, nn.Module] = {}  # a layer used twice stays one layer
 
     def convert(name: str, conv: nn.Module) -> nn.Module:
         if conv not in converted:
@@ -82,7 +82,7 @@ def convert_convolutions(
 
     if is_converted("", module):
         module = convert("", module)
-    # all are made before one takes its place: a layer that is refused leaves the network as it was
+    # build all before replacing any: if one layer is refused, the network stays unchanged
     found = [
         (parent, child_name, convert(name, child))
         for parent_name, parent in module.named_modules()
@@ -101,7 +101,7 @@ def convert_convolutions(
 
 
 def gated_layers(module: nn.Module) -> dict[str, nn.Module]:
-    """Return the context-gated layers of a network by their qualified names, in their order.
+    """Return the context-gated layers of a network by qualified name, in order.
 
     A gated layer with a 1x1 kernel is an ordinary convolution, has no gates, and is left out.
     """

@@ -17,10 +17,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-OUTPUTS, INPUTS = 2, 3  # dimensions of such a tensor that gradients of logits are summed over
+OUTPUTS, INPUTS = 2, 3  # dimensions of such a tensor over which logit gradients are summed
 
 # exp(-G1) * exp(-G2) is finite and not 0 while both exponents are within half the dtype's range;
-# past that the exponent of the sum is used, held where the gate is 0 or 1 to every digit.
+# past that exp(-(G1 + G2)) is used, its exponent clamped where the gate is 0 or 1 to every digit.
 HALF_RANGE = {torch.float32: 43.0, torch.float64: 350.0}
 FULL_RANGE = {torch.float32: 85.0, torch.float64: 700.0}
 
@@ -28,19 +28,19 @@ MOST_COPIES = 16  # of the output part, side by side
 
 
 def math_dtype(*operands: Tensor) -> torch.dtype:
-    """Return the dtype that gates are computed in: float32, or float64 for such operands."""
+    """Return the dtype for computing gates: float64 if any operand has it, else float32."""
     return torch.float64 if any(t.dtype == torch.float64 for t in operands) else torch.float32
 
 
 class GateOdds:
-    """The odds of one call's gates, made for one block of samples at a time.
+    """The odds of one call's gates, computed one block of samples at a time.
 
     Args:
         input_logits, output_logits: G1 (B, C, K) and G2 (B, O, K).
         groups: conv groups G.
         dtype: of the computation, see `math_dtype`.
         layout: `sample` lets `odds` take all positions at once, in long rows; `position` puts the
-            kernel positions first, so that it takes them one at a time.
+            kernel positions first, to take them one at a time.
     """
 
     def __init__(
@@ -89,10 +89,10 @@ def modulate(weight: Tensor, odds: Tensor, out: Tensor) -> Tensor:
 
 
 def add_samples(total: Tensor, parts: Tensor) -> None:
-    """Add the sum over samples to `total`; `torch.sum` over one sample costs a pass of its own."""
+    """Add the sum over samples to `total`; `torch.sum` over one sample costs an extra pass."""
     total += parts[0] if len(parts) == 1 else parts.sum(0)
 
 
 def _largest(logits: Tensor) -> float:
-    """Return the largest absolute value; not a number if one is none."""
+    """Return the largest absolute value; NaN if any value is NaN."""
     return logits.abs().max().item()  # `vector_norm` was 10 times slower

@@ -43,7 +43,7 @@ def modulated_kernels(
         (B, O, C/G, kh, kw) or (B, O, C/G, kt, kh, kw)
 
     Raises:
-        ValueError: the shapes do not belong together.
+        ValueError: the shapes are inconsistent.
     """
     _check_shapes(weight, input_logits, output_logits, groups)
     G1_BG1CK = input_logits.unflatten(1, (groups, 1, -1))
@@ -71,11 +71,11 @@ def gated_conv2d(
         x: images.
         weight, bias, stride, padding, dilation, groups: as in `torch.nn.functional.conv2d`.
         input_logits, output_logits: gate logits, see `modulated_kernels`.
-        backend: "auto" chooses what was measured to be best for device, dtype and sizes. The
-            others: "grouped" folds the batch into the groups of one convolution; "blocked" does so
-            for as many samples at a time as stay in the cache, and "loop" for one; "taps" adds up
-            matrix products of kernel positions; "triton" makes the kernels inside the products, on
-            a GPU, for images without conv groups.
+        backend: "auto" chooses what measured best for the device, dtype and sizes. "grouped" folds
+            the batch into the groups of one convolution; "blocked" does so for as many samples at a
+            time as fit in the cache, "loop" for one. "taps" sums one matrix product per kernel
+            position. "triton" computes the kernels inside the products, on a GPU, for images
+            without conv groups.
 
     Shape:
         - x: (B, C, H, W)
@@ -87,8 +87,8 @@ def gated_conv2d(
         (B, O, H', W')
 
     Raises:
-        ValueError: the shapes do not belong together, or the backend is unknown or cannot do it.
-        RuntimeError: a second derivative is asked for.
+        ValueError: the shapes are inconsistent, or the backend is unknown or does not support them.
+        RuntimeError: a second derivative is requested.
 
     Example:
         >>> x, weight = torch.randn(2, 4, 8, 8), torch.randn(6, 4, 3, 3)
@@ -164,9 +164,9 @@ def _gated_conv(
 
 
 def _is_transformed(*operands: Tensor) -> bool:
-    """Tell whether forward-mode differentiation or a transform of `torch.func` follows an operand.
+    """Return whether forward-mode differentiation or a `torch.func` transform tracks an operand.
 
-    The operator knows reverse mode only: `torch.func.jvp` would take it for a constant.
+    The operator supports reverse mode only: `torch.func.jvp` would treat it as a constant.
     """
     if torch.compiler.is_compiling():
         return False
@@ -187,9 +187,9 @@ def _sum_over_taps(
     dilation: list[int],
     groups: int,
 ) -> Tensor:
-    """Compute the operation by the operations that every transform and exporter knows: slower.
+    """Use only operations that every transform and exporter supports; slower.
 
-    One product for each kernel position, of the kernels of all samples with the inputs it meets.
+    One product per kernel position: the kernels of all samples times the inputs at that position.
     """
     geometry = Geometry(stride, padding, dilation, groups)
     output = geometry.output_size(x.shape[2:], weight.shape[2:])
@@ -204,7 +204,7 @@ def _sum_over_taps(
 
 
 def _autocast(x: Tensor, weight: Tensor) -> Tensor:
-    """Convert as `F.conv2d` does under autocast; without it, dtypes must agree."""
+    """Cast as `F.conv2d` does under autocast; without it, dtypes must agree."""
     device = x.device.type
     is_known = torch.amp.is_autocast_available(device)  # the meta device has none
     if is_known and torch.is_autocast_enabled(device) and x.dtype != torch.float64:
@@ -226,7 +226,7 @@ def _per_side(name: str, given: Size | str, dims: int) -> list[int]:
 def _resolve_padding(
     x: Tensor, padding: Size | str, kernel: Sequence[int], stride: list[int], dilation: list[int]
 ) -> tuple[Tensor, list[int]]:
-    """Turn "same" and "valid" into numbers; an odd total of "same" pads `x` at its end first."""
+    """Turn "same" and "valid" into numbers; for an odd "same" total, first pad `x` at its end."""
     if padding == "valid":
         return x, [0] * len(kernel)
     if padding != "same":

@@ -1,7 +1,7 @@
 """Gated convolution by library convolutions: samples folded into the groups of one convolution.
 
-n samples with C channels are one sample with n*C channels in n*G groups. How many are taken at once
-decides between few large convolutions and kernels that stay in the processor's cache.
+n samples with C channels become one sample with n*C channels in n*G groups. The number taken at
+once trades fewer, larger convolutions against kernels that stay in the processor's cache.
 Letters as in `gated_conv.py`.
 """
 
@@ -17,7 +17,7 @@ from cgc.layers.geometry import Geometry, blocks, memory_format
 def forward(
     x: Tensor, weight: Tensor, G1: Tensor, G2: Tensor, geometry: Geometry, *, max_elements: int
 ) -> Tensor:
-    """Convolve samples in blocks of `max_elements` elements, kernels included, or one by one."""
+    """Convolve samples in blocks of up to `max_elements`, kernels included, or one by one."""
     work = _Work(x, weight, G1, G2, geometry, max_elements, buffers=1)
     if work.samples >= len(x):
         return work.convolve(slice(0, len(x))).contiguous(memory_format=memory_format(x))
@@ -59,7 +59,7 @@ def backward(
 
 
 class _Work:
-    """Operands, with the samples that are taken at once and buffers for their kernels."""
+    """Operands, the number of samples taken at once, and buffers for their kernels."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class _Work:
         return self.buffers[:, : block.stop - block.start].unbind()
 
     def convolve(self, block: slice) -> Tensor:
-        """Make the kernels of a block, and its output."""
+        """Compute the kernels of a block, and its output."""
         (odds,) = self.buffers_for(block)
         kernels = modulate(self.weight_GOCK, self.gates.odds((block,), out=odds), out=odds)
         operands = (*self._fold(self.x[block], kernels), None)

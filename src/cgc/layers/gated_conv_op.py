@@ -1,7 +1,7 @@
-"""The gated convolution as an operator of PyTorch: autograd, autocast, compile and export know it.
+"""The gated convolution as a PyTorch operator for autograd, autocast, compile and export.
 
-Only x, weight, G1 and G2 are kept for the backward pass, which makes the gates again: the modulated
-kernels would be B times the size of the weight. Which backend does the work is decided here.
+Only x, weight, G1 and G2 are saved for the backward pass, which recomputes the gates: the modulated
+kernels would be B times the size of the weight. The backend is chosen here.
 """
 
 import sys
@@ -24,14 +24,14 @@ from cgc.layers.gated_conv_taps import forward as forward_taps
 from cgc.layers.geometry import Geometry
 
 Operands = tuple[Tensor, Tensor, Tensor, Tensor]  # x, weight, G1, G2
-MOST_SAMPLES = 65_535  # of a CUDA grid's third dimension
-# Of Triton's results, relative to their largest; float32 products may be tf32.
+MOST_SAMPLES = 65_535  # limit of a CUDA grid's third dimension
+# Of Triton's results, relative to the largest value; float32 products may be tf32.
 LARGEST_ERRORS = {torch.float32: 5e-3, torch.bfloat16: 5e-2, torch.float16: 1e-2}
 _CHECKED: dict[tuple[Any, ...], bool] = {}
 
 
 class Backend(NamedTuple):
-    """A way to do the work: the two passes."""
+    """A backend's two passes."""
 
     forward: Callable[..., Tensor]
     backward: Callable[..., tuple[Tensor, Tensor, Tensor, Tensor]]
@@ -66,7 +66,7 @@ BACKENDS = {
 
 
 def choose(backend: str, operands: Operands, geometry: Geometry) -> Backend:
-    """Return the backend of that name, or what was measured to be best for "auto"."""
+    """Return the named backend, or for "auto" the one that measured best."""
     x, weight, *_ = operands
     if backend == "auto":
         is_on_cpu = x.device.type == "cpu"
@@ -83,13 +83,13 @@ def choose(backend: str, operands: Operands, geometry: Geometry) -> Backend:
 
 
 def _best_on_cpu(x: Tensor, weight: Tensor, geometry: Geometry) -> str:
-    """Choose by the sizes of kernel and output, as measured on two cores with AVX-512.
+    """Choose by kernel and output size, as measured on two cores with AVX-512.
 
-    Per layer of ResNet-50 (batch 32) and CIFAR ResNets (batch 128), see docs/performance.md: one
-    sample's kernels of 512 channels (9 MB) leave the cache, and products per tap win on maps of
-    7 x 7 (49 positions) by a third; at 14 x 14 both ways are equal, on larger maps, and clips, and
-    for smaller kernels, oneDNN's convolutions run at the processor's peak. These also have the
-    better half precision, and take few channels per group.
+    Measured per layer of ResNet-50 (batch 32) and CIFAR ResNets (batch 128), see
+    docs/performance.md. At 512 channels, one sample's kernels (9 MB) exceed the cache, and products
+    per tap win by a third on 7 x 7 maps (49 positions). At 14 x 14 the two are equal. On larger
+    maps, on clips and for smaller kernels, oneDNN's convolutions run at the processor's peak. They
+    are also better in half precision and take few channels per group.
     """
     is_large = weight.numel() > 2**20 and weight.shape[1] >= 16
     positions = prod(geometry.output_size(x.shape[2:], weight.shape[2:]))
@@ -102,7 +102,7 @@ def _best_on_gpu(x: Tensor, geometry: Geometry) -> str:
 
 
 def _has_triton(device: torch.device) -> bool:
-    """Return whether Triton is there and has tf32 and bfloat16 products for this GPU."""
+    """Return whether Triton is installed and has tf32 and bfloat16 products for this GPU."""
     return (
         device.type == "cuda"
         and find_spec("triton") is not None
@@ -117,16 +117,16 @@ def _triton_takes(x: Tensor, geometry: Geometry) -> bool:
 
 
 def agrees_with_grouped(operands: Operands, geometry: Geometry) -> bool:
-    """Check Triton's kernels against library convolutions in float32, once for each shape.
+    """Check Triton's kernels against library convolutions in float32, once per shape.
 
-    Until they have been measured on many GPUs, the first call of a shape pays for both. Where they
-    disagree or fail, one warning says so and the library convolutions are used.
+    Until they have been measured on many GPUs, the first call with a shape runs both. If they
+    disagree or fail, it warns once and uses the library convolutions.
     """
     x, weight, *_ = operands
     key = (x.device, x.dtype, x.shape, weight.shape, str(geometry))
     if key not in _CHECKED:
         if x.device.type == "cuda" and torch.cuda.is_current_stream_capturing():
-            return False  # comparing would wait for the GPU, which a graph cannot
+            return False  # comparing synchronises, which a graph cannot capture
         if not all(operand.isfinite().all() for operand in operands):
             return False  # nothing can be compared
         problem = _problem_of_triton(operands, geometry)
@@ -141,7 +141,7 @@ def agrees_with_grouped(operands: Operands, geometry: Geometry) -> bool:
 
 
 def _problem_of_triton(operands: Operands, geometry: Geometry) -> str | None:
-    """Return what is wrong with both passes of the Triton kernels; None if nothing is."""
+    """Run both passes of the Triton kernels and return what is wrong; None if nothing is."""
     exact = [operand.float() for operand in operands]
     y = BACKENDS["grouped"].forward(*exact, geometry)
     expected = (y, *BACKENDS["grouped"].backward(y, *exact, geometry, True))
@@ -150,7 +150,7 @@ def _problem_of_triton(operands: Operands, geometry: Geometry) -> str | None:
         triton = BACKENDS["triton"]
         found = (triton.forward(*operands, geometry),
                  *triton.backward(grad, *operands, geometry, True))  # fmt: skip
-    except Exception as error:  # a compiler's or a driver's, of any class
+    except Exception as error:  # compiler or driver errors have any class
         return f"{type(error).__name__}: {error}"
     errors = [
         ((ours.float() - theirs).abs().max() / theirs.abs().max().clamp_min(1e-30)).item()

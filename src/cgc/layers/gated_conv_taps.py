@@ -3,9 +3,9 @@
     y[p,o] = sum over k of x_k[p,c] * M_k[o,c]        x_k: the inputs that meet position k
     dL/dx_k = dy * M_k        dL/dM_k = dy^T * x_k
 
-The modulated kernels M exist for one position and a few samples at a time, small enough for the
-cache, whatever the batch; the gate's passes over them then cost little. Best where kernels are
-large beside the map. P output positions, n samples; other letters as in `gated_conv.py`.
+The modulated kernels M exist for one position and a few samples at a time. They fit in the cache
+whatever the batch size, so the gate's passes over them cost little. Best for kernels that are large
+relative to the map. P output positions, n samples; other letters as in `gated_conv.py`.
 """
 
 from collections.abc import Iterator
@@ -17,8 +17,8 @@ from torch import Tensor
 from cgc.layers.gate_math import INPUTS, OUTPUTS, GateOdds, add_samples, math_dtype, modulate
 from cgc.layers.geometry import Geometry, blocks
 
-BLOCK_ELEMENTS = 2**20  # of inputs and outputs in a block of samples, a thread: 4 MB of float32
-TILE_ELEMENTS = 2**18  # of modulated kernels in a tile, a thread: 1 MB
+BLOCK_ELEMENTS = 2**20  # inputs and outputs in a block of samples, per thread: 4 MB of float32
+TILE_ELEMENTS = 2**18  # modulated kernels in a tile, per thread: 1 MB
 
 
 def forward(x: Tensor, weight: Tensor, G1: Tensor, G2: Tensor, geometry: Geometry) -> Tensor:
@@ -80,7 +80,7 @@ def backward(
 
 
 class _Plan:
-    """Operands laid out by kernel position, and how the work is cut to fit the cache."""
+    """Operands laid out by kernel position, and how the work is split to fit the cache."""
 
     def __init__(
         self, x: Tensor, weight: Tensor, G1: Tensor, G2: Tensor, geometry: Geometry
@@ -100,22 +100,22 @@ class _Plan:
         self.samples_of_tile = max(1, min(self.samples, of_tile))
 
     def tiles(self, samples: int) -> Iterator[tuple[int, tuple[slice, ...], slice]]:
-        """Yield all pairs of a kernel position, with its tap, and a few samples of a block."""
+        """Yield every kernel position, its tap, and a few samples of a block, in all pairs."""
         for k, tap in enumerate(self.taps):
             for tile in blocks(samples, self.samples_of_tile):
                 yield k, tap, tile
 
     def empty_tiles(self, count: int) -> Tensor:
-        """Return buffers for kernels, (count, n, G, O/G, C/G), to be used again by every tile."""
+        """Return buffers for kernels, (count, n, G, O/G, C/G), reused by every tile."""
         return self.weight_KGOC.new_empty(count, self.samples_of_tile, *self.weight_KGOC.shape[1:])
 
     def odds(self, k: int, block: slice, tile: slice, *, out: Tensor) -> Tensor:
-        """Make the odds of a tile of a block."""
+        """Compute the odds of a tile of a block."""
         samples = slice(block.start + tile.start, block.start + tile.stop)
         return self.gates.odds((k, samples), out=out)
 
     def pad(self, x: Tensor) -> Tensor:
-        """Put channels last, (n, G, *size, C/G), with zeros around."""
+        """Put channels last and pad with zeros, (n, G, *size, C/G)."""
         groups, _, channels = self.weight_KGOC.shape[1:]
         size = [n + 2 * p for n, p in zip(x.shape[2:], self.padding, strict=True)]
         padded = self.weight_KGOC.new_zeros(len(x), groups, *size, channels)
@@ -123,7 +123,7 @@ class _Plan:
         return padded
 
     def inner(self, padded: Tensor) -> Tensor:
-        """View what is not padding, (n, G, C/G, *size)."""
+        """Return a view without the padding, (n, G, C/G, *size)."""
         sizes = zip(padded.shape[2:-1], self.padding, strict=True)
         return padded[:, :, *(slice(p, n - p) for n, p in sizes)].movedim(-1, 2)
 

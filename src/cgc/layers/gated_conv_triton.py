@@ -1,17 +1,17 @@
-"""Gated convolution on a GPU: kernels that are modulated tile by tile inside the matrix products.
+"""Gated convolution on a GPU: kernels are modulated tile by tile inside the matrix products.
 
-No modulated kernel reaches memory: each program makes the tile that it multiplies with, from the
-weight and two rows of logits. Products of bfloat16, float16 or tf32 are added in float32. The
-gradients of weight and logits are reduced by the program that has the products in its registers;
-what programs share is added up afterwards in a fixed order, so that results repeat.
+No modulated kernel is written to memory: each program computes the tile it multiplies with from the
+weight and two rows of logits. Products of bfloat16, float16 or tf32 are accumulated in float32. The
+program that has the products in registers reduces them to gradients of weight and logits; partial
+sums of several programs are added afterwards in a fixed order, so results are reproducible.
 
-2-D, without conv groups. Tensors may lie in memory in any way; channels last is fastest. P output
-or input positions of one sample, k a kernel position; other letters as in `gated_conv.py`.
+2-D, without conv groups. Any memory layout works; channels last is fastest. P output or input
+positions of one sample, k a kernel position; other letters as in `gated_conv.py`.
 Programs: (positions, channels, samples); for the weight (o and c tiles, positions, batch parts).
 """
 
 # mypy: disable-error-code="no-untyped-def,import-untyped"
-# (kernels are no Python functions: their arguments are pointers and numbers of the device)
+# (kernels are not Python functions: their arguments are device pointers and numbers)
 
 import os
 from collections.abc import Callable
@@ -24,7 +24,7 @@ from torch import Tensor
 
 from cgc.layers.geometry import Geometry
 
-PROGRAMS = 1024  # to keep all multiprocessors of a large GPU busy: 132 of them, several each
+PROGRAMS = 1024  # several for each of the 132 multiprocessors of a large GPU
 FULL_RANGE = tl.constexpr(85.0)  # of exp in float32; past it the gate is 0 to every digit
 
 
@@ -38,13 +38,13 @@ def _configs() -> list[triton.Config]:
     ]
 
 
-# O and C channels, a map of H*W or P positions: what a tile's best size depends on
+# a tile's best size depends on O and C channels and on the map's H*W or P positions
 _tune = triton.autotune(_configs(), key=["M", "N", "P", "B"])
 
 
 @triton.jit
 def _tile(weight_k, G1_bk, G2_bk, o, c, o_inside, c_inside, C):
-    """Load weights and make odds for one position and sample; `o` and `c` span the tile."""
+    """Load weights and compute odds for one position and sample; `o` and `c` span the tile."""
     inside = o_inside & c_inside
     weight = tl.load(weight_k + o * C + c, mask=inside, other=0.0)
     G1 = tl.load(G1_bk + c, mask=c_inside, other=0.0)
@@ -108,7 +108,7 @@ def _backward_x(
     b = tl.program_id(2).to(tl.int64)
     total = tl.zeros((BLOCK_P, BLOCK_M), dtype=tl.float32)
     for k in range(KH * KW):
-        # the output place that met this input place at position k, if the stride hit it
+        # the output position that reads this input position through k, if the stride hits it
         down = p // W + padding_h - (k // KW) * dilation_h
         right = p % W + padding_w - (k % KW) * dilation_w
         h, w = down // stride_h, right // stride_w
@@ -252,7 +252,7 @@ def _gradients_of_kernels(
 
 
 def _block(elements: int) -> int:
-    """Return a tile's side: 16 is the least that a matrix product takes."""
+    """Return a tile's side; a matrix product needs at least 16."""
     return min(64, max(16, triton.next_power_of_2(elements)))
 
 
@@ -277,5 +277,5 @@ def _geometry(geometry: Geometry) -> tuple[int, ...]:
 
 
 def _constants(weight: Tensor) -> tuple[int, int, str]:
-    """Return KH, KW and PRECISION; float32 follows the switch of PyTorch's own convolutions."""
+    """Return KH, KW and PRECISION; float32 follows the setting for PyTorch's convolutions."""
     return *weight.shape[2:], "tf32" if torch.backends.cudnn.allow_tf32 else "ieee"

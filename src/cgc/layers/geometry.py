@@ -34,13 +34,13 @@ class Geometry(NamedTuple):
     def empty_output(self, x: Tensor, weight: Tensor) -> Tensor:
         """Return an output to fill, with the memory format of `x`."""
         size = self.output_size(x.shape[2:], weight.shape[2:])
-        shape = (x.shape[0], weight.shape[0], *size)  # not len(x): a symbol while exporting
+        shape = (x.shape[0], weight.shape[0], *size)  # not len(x): symbolic during export
         layout = memory_format(x)
         return torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=layout)
 
 
 def memory_format(x: Tensor) -> torch.memory_format:
-    """Return whether a batch of images or clips lies in memory channels first or last."""
+    """Return whether a batch of images or clips is stored channels first or last."""
     channels_last = CHANNELS_LAST.get(x.dim())
     if channels_last and x.is_contiguous(memory_format=channels_last) and not x.is_contiguous():
         return channels_last
@@ -48,7 +48,7 @@ def memory_format(x: Tensor) -> torch.memory_format:
 
 
 def store_channels_last(model: nn.Module) -> None:
-    """Store a network's kernels with the channels last, in place; their values stay."""
+    """Store a network's kernels channels last, in place; their values do not change."""
     for parameter in model.parameters():
         if layout := CHANNELS_LAST.get(parameter.dim()):
             parameter.data = parameter.data.contiguous(memory_format=layout)

@@ -1,7 +1,7 @@
-"""The two learning rates of A.2, as parameter groups for any optimiser of PyTorch.
+"""The two learning rates of A.2, as parameter groups for any PyTorch optimiser.
 
-READING(extra-layers): "all the extra layers" are every parameter of the gated layer but its kernel
-`weight` and its `bias`.
+READING(extra-layers): "all the extra layers" are every parameter of the gated layer except its
+kernel `weight` and its `bias`.
 """
 
 from typing import Any
@@ -15,14 +15,14 @@ def parameter_groups(model: nn.Module, lr: float, factor: float = 0.1) -> list[d
     """Split a network's parameters into its own layers and CGC's extra ones, each with its rate.
 
     Args:
-        model: a network with gated layers or without.
+        model: a network with or without gated layers.
         lr: learning rate of the network's own layers, which include the gated convolutions'
             `weight` and `bias`.
         factor: learning rate of the extra layers relative to `lr`.
 
     Returns:
-        the group of the own layers, then that of the extra ones, each with `params` and `lr`; a
-        group without parameters is left out.
+        the group of the network's own layers, then that of the extra ones, each with `params` and
+        `lr`; empty groups are left out.
 
     Example:
         >>> from cgc.layers import convert_convolutions

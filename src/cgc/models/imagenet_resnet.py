@@ -1,6 +1,6 @@
-"""Bottleneck residual networks: torchvision's ResNet-50, and a small one of the same make.
+"""Bottleneck residual networks: torchvision's ResNet-50, and a small one of the same design.
 
-READING(resnet50-stride): blocks that shrink the map do so in their 3x3, not in their first 1x1.
+READING(resnet50-stride): blocks that shrink the map do so in their 3x3, not their first 1x1.
 DEVIATION(small-resnet): in the tiny preset `ResNet11` stands in for ResNet-50.
 """
 
@@ -17,10 +17,10 @@ def resnet50_without_weights(num_classes: int) -> ResNet:
 
 
 class ResNet11(nn.Module):
-    """A ResNet-50 cut down to small images: a 3x3 stem, then three stages of one bottleneck block.
+    """A ResNet-50 cut down for small images: a 3x3 stem, then three stages of one bottleneck block.
 
     It stands in for ResNet-50 in the tiny preset, so that the settings of A.2 run on a laptop with
-    the same blocks, the same layer names and the same place of the last 3x3 convolution.
+    the same blocks, layer names and position of the last 3x3 convolution.
 
     Args:
         num_classes: size of the classifier.
@@ -30,7 +30,7 @@ class ResNet11(nn.Module):
         - output: (B, num_classes)
     """
 
-    WIDTHS = (16, 32, 64)  # channels of the 3x3 convolutions; the blocks put out four times as many
+    WIDTHS = (16, 32, 64)  # channels of the 3x3 convolutions; the blocks output four times as many
 
     def __init__(self, num_classes: int) -> None:
         super().__init__()

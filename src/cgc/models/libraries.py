@@ -8,7 +8,7 @@ AUXILIARY = ("googlenet", "inception_v3")  # in training they would return more 
 
 
 def timm_network(name: str, num_classes: int) -> nn.Module:
-    """Build a network of timm.
+    """Build a network from timm.
 
     Args:
         name: one of `timm.list_models()`.
@@ -26,7 +26,7 @@ def timm_network(name: str, num_classes: int) -> nn.Module:
 
 
 def torchvision_network(name: str, num_classes: int) -> nn.Module:
-    """Build a network of torchvision that classifies images.
+    """Build an image classifier from torchvision.
 
     Args:
         name: one of `torchvision.models.list_models(torchvision.models)`.

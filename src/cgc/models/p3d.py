@@ -1,20 +1,20 @@
 """P3D-A (supplement, A.3): ResNets on clips, with temporal convolutions that start as a shift.
 
-The layers of the image network keep their names and become (1, k, k); what is added in time is
-called `temporal`. With context-gated convolutions the (1, k, k) kernels are gated, the temporal
-ones are not (`is_temporal` tells them apart).
+The layers of the image network keep their names and become (1, k, k); the layers added in time are
+called `temporal`. With context-gated convolutions the (1, k, k) kernels are gated, but not the
+temporal ones (see `is_temporal`).
 
 Shape letters: B batch, C channels, T frames, H height, W width, O output channels, k kernel size.
 
 READING(temporal-count): "after every two 1x3x3 convolutions" is counted through the whole network:
 blocks 2, 4, ..., 16 of ResNet-50. `count="stage"` restarts the count in each stage (7 blocks);
 `count="nonlocal"` takes the blocks that the code of non-local networks inflates: all of the first
-stage, then the odd ones, in the last stage the second (9 blocks).
+stage, the odd ones of the next stages, and the second of the last stage (9 blocks).
 READING(temporal-shift): "the behavior of TSM" is its shift of an eighth of the channels either way.
 
-The network to compare with (`temporal=False`) has no operation along time but the last average: it
-sees every frame and cannot see their order. A max pool or a stride along time would leave traces of
-the order, since the first and the last frames fall into windows of other lengths.
+The baseline (`temporal=False`) has no operation along time except the final average: it sees every
+frame but not their order. A max pool or stride along time would leave traces of the order, since
+the first and last frames fall into windows of other lengths.
 """
 
 from collections import OrderedDict
@@ -28,11 +28,11 @@ from cgc.errors import UserError
 from cgc.models.imagenet_resnet import ResNet11
 
 Count = Literal["network", "stage", "nonlocal"]
-EXPANSION = 4  # a bottleneck block puts out four times the channels of its 1x3x3 convolution
+EXPANSION = 4  # a bottleneck block outputs four times the channels of its 1x3x3 convolution
 
 
 def is_temporal(name: str, layer: nn.Module) -> bool:
-    """Tell whether a layer, of whatever name, is a convolution along time only: (k, 1, 1)."""
+    """Return whether a layer of any name is a convolution along time only: (k, 1, 1)."""
     return (
         isinstance(layer, nn.Conv3d)
         and layer.kernel_size[0] > 1
@@ -43,8 +43,8 @@ def is_temporal(name: str, layer: nn.Module) -> bool:
 def init_as_temporal_shift(weight_OCk11: Tensor) -> None:
     """Fill a temporal kernel so that it shifts channels in time, as TSM does.
 
-    The first eighth of the channels takes the next frame, the second eighth the frame before, the
-    others their own; beyond the ends of the clip are zeros, the convolution's padding.
+    The first eighth of the channels takes the next frame, the second eighth the previous one, the
+    rest the current one; beyond the clip's ends, the convolution pads with zeros.
     """
     channels, middle = len(weight_OCk11), weight_OCk11.shape[2] // 2
     eighth = channels // 8
@@ -67,7 +67,7 @@ def _temporal(channels: int, kernel: int, stride: int = 1) -> nn.Sequential:
 
 
 def _spatial(in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> nn.Conv3d:
-    """A (1, k, k) convolution, initialised as torchvision's ResNet is."""
+    """A (1, k, k) convolution, initialised as in torchvision's ResNet."""
     conv = nn.Conv3d(
         in_channels, out_channels, (1, kernel, kernel), (1, stride, stride),
         padding=(0, kernel // 2, kernel // 2), bias=False,
@@ -83,7 +83,7 @@ def _max_pool(time: tuple[int, int], space: tuple[int, int]) -> nn.MaxPool3d:
 
 
 class ClipBottleneck(nn.Module):
-    """torchvision's bottleneck block on clips, with a temporal 3x1x1 after its 1x3x3 or without."""
+    """torchvision's bottleneck block on clips, with or without a temporal 3x1x1 after its 1x3x3."""
 
     def __init__(self, in_channels: int, width: int, stride: int, temporal: bool) -> None:
         super().__init__()
@@ -108,7 +108,7 @@ class ClipBottleneck(nn.Module):
 
 
 def _has_temporal(count: Count, stage: int, block: int, before: int, num_stages: int) -> bool:
-    """Tell whether a block of a stage, both counted from 1, gets a temporal convolution."""
+    """Return whether a block of a stage, both counted from 1, gets a temporal convolution."""
     if count == "nonlocal":  # res2 1,1,1; res3 1,0,1,0; res4 1,0,1,0,1,0; res5 0,1,0
         return stage == 1 or (block % 2 == 0 if stage == num_stages else block % 2 == 1)
     return (block + before * (count == "network")) % 2 == 0
@@ -119,9 +119,9 @@ class P3DAResNet50(nn.Module):
 
     Args:
         num_classes: size of the classifier.
-        temporal: False leaves out every operation along time but the last average.
+        temporal: False leaves out every operation along time except the final average.
         count: which blocks get a temporal convolution: every second of the whole "network", every
-            second of each "stage", or those of "nonlocal" networks' code.
+            second of each "stage", or those in the code of "nonlocal" networks.
         dropout: probability of dropping a feature before the classifier, in [0, 1].
 
     Shape:
@@ -180,7 +180,7 @@ class P3DAResNet50(nn.Module):
 
 
 class P3DAResNet11(P3DAResNet50):
-    """The same on `ResNet11`, which has no max pool: this one's pools in time only, 3x1x1.
+    """P3D-A on `ResNet11`, which has no max pool: the one added here pools time only, 3x1x1.
 
     Shape:
         - input: (B, 3, T, H, W), made for 8 frames of 32 x 32
@@ -196,8 +196,8 @@ class P3DAResNet11(P3DAResNet50):
 def load_image_weights(model: nn.Module, state_dict: Mapping[str, Tensor]) -> list[str]:
     """Initialise a clip network from the image network of the same layer type.
 
-    Kernels (O, C, k, k) become (O, C, 1, k, k); all else is taken as it is. A classifier of another
-    size stays new.
+    Kernels (O, C, k, k) become (O, C, 1, k, k); everything else is copied. A classifier of another
+    size is not.
 
     Args:
         model: `P3DAResNet50` or `P3DAResNet11`, plain or converted; changed in place.
@@ -205,10 +205,10 @@ def load_image_weights(model: nn.Module, state_dict: Mapping[str, Tensor]) -> li
 
     Returns:
         the names in the clip network's state that keep their initial values: the temporal
-        convolutions with their norms, and the classifier where it was not taken.
+        convolutions with their norms, and the classifier if it was not copied.
 
     Raises:
-        UserError: the checkpoint is of another layer type, network, or set of gates.
+        UserError: the checkpoint has another layer type, network, or set of gates.
     """
     own = model.state_dict()
     wanted = {name for name in own if "temporal" not in name.split(".")}

@@ -19,16 +19,16 @@ def build_model(
     """Build a network with new weights from PyTorch's random state.
 
     Args:
-        name: one of `MODELS`, or a network of timm or torchvision, as `timm/resnet18`.
+        name: one of `MODELS`, or a network of timm or torchvision, such as `timm/resnet18`.
         num_classes: size of the classifier.
         conv: "plain" as published, or "cgc": every convolution with a kernel larger than 1 gated,
             except those along time alone.
-        options: `gate_init`, `branches`, `interaction_groups` of `ContextGatedConv2d`, and what the
-            network itself takes (`temporal`, `count`, `dropout` of `P3DAResNet50`).
+        options: `gate_init`, `branches`, `interaction_groups` of `ContextGatedConv2d`, and the
+            network's own options (`temporal`, `count`, `dropout` of `P3DAResNet50`).
 
     Raises:
-        ValueError: the name or the convolution is unknown, a plain network got gate options, or the
-            network does not take an option.
+        ValueError: the name or the convolution is unknown, a plain network was given gate options,
+            or the network does not take an option.
         UserError: the library is not installed or has no such network, or its network cannot be
             gated.
 

@@ -1,4 +1,4 @@
-"""Class scores of clips that are seen in several views.
+"""Class scores of clips in several views.
 
 READING(view-average): the views of a clip are averaged before the softmax.
 """
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 def is_views(x: Tensor) -> bool:
-    """Tell clips in several views, (B, views, 3, T, H, W), from images and single clips."""
+    """Return whether `x` is clips in several views, (B, views, 3, T, H, W)."""
     return x.dim() == 6
 
 

@@ -1,4 +1,4 @@
-"""A trained network as one safetensors file that says which network it is."""
+"""A trained network as one safetensors file that includes its architecture."""
 
 import json
 from collections.abc import Mapping
@@ -32,9 +32,9 @@ class Architecture:
 
 
 def save_model(path: Path, model: nn.Module, architecture: Architecture) -> None:
-    """Write the network's state as `path`, with its architecture in the file's metadata.
+    """Write the network's state to `path`, with its architecture in the file's metadata.
 
-    A network of timm or torchvision also has the version of that package there.
+    For a network of timm or torchvision, the metadata also has the package's version.
     """
     state = model.state_dict()
     metadata = {"architecture": json.dumps(asdict(architecture))}
@@ -43,7 +43,7 @@ def save_model(path: Path, model: nn.Module, architecture: Architecture) -> None
 
 
 def load_model(path: Path) -> tuple[nn.Module, Architecture]:
-    """Build the network that `path` holds; on the CPU, in evaluation mode.
+    """Build the network stored in `path`, on the CPU and in evaluation mode.
 
     Raises:
         UserError: the file is missing or corrupt, or its weights do not fit its architecture.
@@ -65,7 +65,7 @@ def load_state(model: nn.Module, state: dict[str, torch.Tensor], path: Path, nam
     """Load `state`, read from `path`, into a network called `name`.
 
     Raises:
-        UserError: the state is of another architecture; says the first tensor that differs.
+        UserError: the state is of another architecture; names the first tensor that differs.
     """
     wanted = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
     given = {key: tuple(tensor.shape) for key, tensor in state.items()}
@@ -91,9 +91,9 @@ def load_state(model: nn.Module, state: dict[str, torch.Tensor], path: Path, nam
 def write_safetensors(
     path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Write tensors and metadata as one safetensors file, equal ones as the same bytes.
+    """Write tensors and metadata as one safetensors file; equal content gives equal bytes.
 
-    The library writes the metadata's keys in another order each time; here they are sorted.
+    The library writes the metadata's keys in a different order each time; here they are sorted.
     """
     detached = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
     with atomic_write(path) as temporary:
@@ -113,7 +113,7 @@ def read_safetensors(path: Path, made_by: str) -> tuple[dict[str, torch.Tensor],
     """Return the tensors of a safetensors file, on the CPU, and its metadata.
 
     Raises:
-        UserError: the file is missing, or not a whole safetensors file.
+        UserError: the file is missing, or not a complete safetensors file.
     """
     try:
         with safe_open(path, framework="pt") as file:

@@ -1,11 +1,11 @@
 """What every expensive artefact was made from, and whether it would be made the same way today.
 
 A *recipe* is the part of the configuration that an artefact depends on, the source files that make
-it, and the fingerprints of the recipes upstream; its *fingerprint* is the hash of all that. An
-artefact lies beside a provenance file with the recipe it was made by and the hashes of its files
-and inputs. An artefact whose recorded fingerprint is today's is *valid*, wherever its bytes come
-from (made here, pulled, copied) and whatever their time of change; the workflow treats it as given.
-Any other is *stale* or *missing*, and gets a *spec*: the recipe as a file that the job reads.
+it, and the fingerprints of upstream recipes; its *fingerprint* is the hash of all that. Next to an
+artefact is a provenance file with the recipe it was made by and the hashes of its files and inputs.
+An artefact whose recorded fingerprint is today's is *valid*, wherever its bytes come from (made
+here, pulled, copied) and whatever their modification time; the workflow treats it as given. Any
+other is *stale* or *missing*, and gets a *spec*: the recipe as a file that the job reads.
 """
 
 from cgc.provenance.artefacts import (

@@ -8,7 +8,7 @@ from cgc.config import Config, Run
 from cgc.errors import UserError
 from cgc.provenance.records import file_hash
 
-# The stages, upstream first. `run_<stage>` of the module is what runs, and the module with all that
+# The stages, upstream first. A stage runs `run_<stage>` of its module, and the module with all that
 # it imports is the code of a recipe.
 STAGES = {
     "prepare_data": "cgc.data.prepare",
@@ -20,7 +20,7 @@ STAGES = {
     "measure_controls": "cgc.gates.run",
 }
 
-# What is asked for together, by the name that Snakemake and DVC have for it.
+# Stages that are requested together, by their name in Snakemake and DVC.
 TARGETS = {
     "data": ("prepare_data",),
     "checkpoints": ("train_model",),
@@ -28,8 +28,8 @@ TARGETS = {
     "gates": ("record_gates", "measure_gates", "measure_all_gates", "measure_controls"),
 }
 
-# These tell of a training, durations included; nothing is computed from them, so that the same
-# weights, trained again, make nothing stale.
+# These describe a training, durations included; nothing is computed from them, so retraining to
+# the same weights makes nothing stale.
 _RECORDS = {"history.csv", "run.json"}
 
 
@@ -42,7 +42,7 @@ class Artefact:
         key: a data set, or setting/variant/seedN.
         folder: of its files.
         files: their names.
-        provenance: the file that says what it was made from.
+        provenance: the file that records what it was made from.
     """
 
     stage: str
@@ -59,11 +59,11 @@ class Artefact:
         return [*map(self.path, self.files), self.provenance]
 
     def path(self, name: str) -> Path:
-        """Return where one of its files lies."""
+        """Return the path of one of its files."""
         return self.folder / name
 
     def hashes(self) -> dict[str, str]:
-        """Return the sha256 of each file as it is now."""
+        """Return the current sha256 of each file."""
         return {name: file_hash(self.path(name)) for name in self.files}
 
     def used_files(self) -> list[str]:

@@ -1,6 +1,6 @@
-"""One step of the workflow at work: what it is told, what it takes, what it leaves.
+"""A running workflow step: its spec, its inputs and its outputs.
 
-The spec says which artefact to make and how; `cgc.provenance` says where it and its inputs lie.
+The spec says which artefact to make and how; `cgc.provenance` locates it and its inputs.
 """
 
 import platform
@@ -29,12 +29,12 @@ class _Spec(BaseModel):
 
 @dataclass(frozen=True)
 class Job:
-    """A step at work.
+    """A running step.
 
     Attributes:
         spec: what the step reads.
         artefact: what it makes.
-        inputs: what it takes.
+        inputs: what it is made from.
     """
 
     spec: dict[str, Any]
@@ -52,17 +52,17 @@ class Job:
         return Execution(**self.spec["execution"])
 
     def inputs_of(self, stage: str) -> list[Artefact]:
-        """Return the inputs that a stage made; that of the run itself comes first."""
+        """Return the inputs that a stage made, the run's own first."""
         sources = [source for source in self.inputs if source.stage == stage]
         return sorted(sources, key=lambda source: source.key != self.artefact.key)
 
     def output(self, name: str) -> Path:
-        """Return where an output goes."""
+        """Return the path of an output."""
         assert name in self.artefact.files
         return self.artefact.path(name)
 
     def finish(self) -> None:
-        """Record what the artefact was made from; call it when every output is written."""
+        """Record what the artefact was made from; call it once every output is written."""
         used = {str(source): recorded(source)["files"] for source in self.inputs}
         content = {
             **self.spec["recipe"],
@@ -75,7 +75,7 @@ class Job:
 
 
 def start(spec_path: Path, stage: str) -> Job:
-    """Read a spec and check that every input is there, with the bytes that it was recorded with.
+    """Read a spec and check that every input exists with its recorded bytes.
 
     Raises:
         UserError: the spec is not one of `stage`, or an input is missing or damaged.
@@ -107,7 +107,7 @@ def _check_bytes(source: Artefact) -> None:
 
 
 def recorded(source: Artefact) -> dict[str, Any]:
-    """Return the provenance of an artefact that is used.
+    """Return the provenance of an artefact, which must exist.
 
     Raises:
         UserError: it is missing or damaged.
@@ -122,7 +122,7 @@ def recorded(source: Artefact) -> dict[str, Any]:
 
 
 def environment() -> dict[str, Any]:
-    """Return what the present process computes with: commit, versions, machine, date."""
+    """Return what this process computes with: commit, versions, machine, date."""
     packages = ("cgc", "torch", "torchvision", "numpy")
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -138,14 +138,14 @@ def git_commit() -> str | None:
 
     In an unpacked archive it is the archive's, see `archive_commit`; elsewhere outside git, None.
 
-    Results that git tracks do not count: the workflow itself changes them.
+    Changes to tracked results do not count: the workflow itself makes them.
     """
     try:
         _git("ls-files", "--error-unmatch", "__init__.py")
         changed = _git("status", "--porcelain", "--untracked-files=no", "--", ":/", *MADE)
         return _git("rev-parse", "--short=12", "HEAD") + ("-dirty" if changed else "")
     except (OSError, subprocess.CalledProcessError):
-        # no repository, or one around it that is not this one
+        # no repository, or an enclosing one that is not ours
         return archive_commit(SOURCE.parents[1])
 
 

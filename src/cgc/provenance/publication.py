@@ -1,7 +1,7 @@
-"""What every figure and table was made from, in a file beside it: `results/NAME.provenance.json`.
+"""What every figure and table was made from, in a file next to it: `results/NAME.provenance.json`.
 
 It holds the hashes of the published files, of the configuration, and of all files of the artefacts
-behind them, data and checkpoints included; `cgc verify` compares them with what is there.
+behind them, data and checkpoints included; `cgc verify` compares them with the files on disk.
 """
 
 from collections.abc import Iterable
@@ -41,19 +41,19 @@ class _Record(BaseModel, extra="forbid", strict=True):
 def publish_record(
     config: Config, name: str, outputs: Iterable[Path], sources: Iterable[Artefact]
 ) -> Path:
-    """Write what a figure or table was made from; call it when its files are written.
+    """Record what a figure or table was made from; call it once its files are written.
 
-    The files in results/ are those of the preset that was asked for last. So the preset keeps
-    copies of them and of the record in its own folder, `results/<preset>/`.
+    The files in results/ are those of the preset requested last. So each preset keeps copies of
+    them and of the record in its own folder, `results/<preset>/`.
 
     Args:
         config: of the preset.
         name: of the figure or table.
         outputs: its files.
-        sources: the artefacts whose numbers it shows; those behind them are found.
+        sources: the artefacts whose numbers it shows; upstream ones are found from them.
 
     Returns:
-        The file.
+        The path of the record.
 
     Raises:
         UserError: the provenance of a source is missing or damaged.
@@ -91,14 +91,14 @@ def with_upstream(sources: Iterable[Artefact]) -> list[Artefact]:
 
 @dataclass(frozen=True)
 class Origin:
-    """What a figure or table says of its numbers, in its caption or in its file's metadata.
+    """Where the numbers of a figure or table come from, for its caption and metadata.
 
     Attributes:
         commit: of the code that made them; several are separated by commas.
         date: when the last of them was made.
-        hashes: the first 12 digits of sha256 sums: of the settings, `config`; of all prepared
-            files, `data`; of all weights, `checkpoint`. One file has its own sum, several the sum
-            of their sorted sums; where there is none, its key is left out.
+        hashes: the first 12 digits of sha256 hashes: of the settings, `config`; of all prepared
+            files, `data`; of all weights, `checkpoint`. One file has its own hash, several the
+            hash of their sorted hashes; without files, the key is left out.
     """
 
     commit: str
@@ -107,7 +107,7 @@ class Origin:
 
 
 def origin(config: Config, sources: Iterable[Artefact]) -> Origin:
-    """Return where the numbers of `sources` come from; without sources, from here and now."""
+    """Return where the numbers of `sources` come from; without sources, of this process."""
     sources = list(sources)
     environments = [recorded(source)["made"] for source in sources] or [environment()]
     commits = sorted({each["commit"] or "unknown" for each in environments})
@@ -157,14 +157,14 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def published_records() -> list[Path]:
-    """Return the records of all that is published, of whatever preset."""
+    """Return the records of all that is published, of any preset."""
     return sorted(RESULTS.glob("*.provenance.json"))
 
 
 def changed_sources(record: Path) -> list[Artefact]:
-    """Return the artefacts with other bytes than those that a figure or table was made from.
+    """Return the artefacts whose bytes differ from those that a figure or table was made from.
 
-    This happens where results were made, and others of the same recipe were pulled later.
+    This happens if results were made here, and others of the same recipe were pulled later.
 
     Raises:
         UserError: the record or the provenance of an artefact is damaged.

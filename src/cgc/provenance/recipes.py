@@ -1,6 +1,6 @@
-"""Recipes: all that an artefact must be made by; as files, for the steps that make it.
+"""Recipes: all that determines an artefact, and the files that pass them to steps.
 
-A *spec* is the recipe of one artefact with what its step needs besides; a *publication* holds the
+A *spec* is the recipe of one artefact and whatever else its step needs; a *publication* holds the
 recipes of all artefacts, the settings and the code that figures and tables are made from.
 """
 
@@ -21,7 +21,7 @@ from cgc.provenance.source_code import code_hashes, modules_below
 
 
 def recipe(stage: str, key: str, config: Config) -> dict[str, Any]:
-    """Return what the artefact must be made by: configuration, code, upstream and fingerprint."""
+    """Return the recipe of an artefact: configuration, code, upstream and fingerprint."""
     needs, upstream = _ingredients(stage, key, config)
     content: dict[str, Any] = {
         "stage": stage,
@@ -40,7 +40,7 @@ def fingerprint(content: Mapping[str, Any]) -> str:
 
 
 def _entries(stage: str, key: str, config: Config) -> list[str]:
-    """Return the modules that a stage enters, with those that it imports by a name in a table."""
+    """Return the entry module of a stage, and what that imports by a name in a table."""
     if stage == "prepare_data":
         return [STAGES[stage], preparing_module(config.datasets[key].kind)]
     model = config.settings[parse_run(key, config).setting].model
@@ -90,7 +90,7 @@ def _ingredients(
 
 
 def settings(config: Config) -> dict[str, Any]:
-    """Return all settings that results depend on: not where and on what they are made."""
+    """Return all settings that results depend on: not where and how they are computed."""
     return config.model_dump(mode="json", exclude={"execution", "data_root", "force"})
 
 
@@ -103,18 +103,18 @@ def _hash(content: Mapping[str, Any]) -> str:
     return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-# What makes figures and tables. Notebooks are no modules; they import from the report.
+# The code of figures and tables. Notebooks are not modules; they import from the report.
 PUBLISHES, REPORT = "cgc.cli.publish", "cgc.report"
 
 
 def spec_path(config: Config, stage: str, key: str) -> Path:
-    """Return where the spec of an artefact is written; another recipe has another spec."""
+    """Return the path of an artefact's spec; another recipe has another path."""
     fingerprint = recipe(stage, key, config)["fingerprint"]
     return paths.SPECS / config.results_name / stage / f"{key}.{fingerprint[:12]}.json"
 
 
 def write_spec(config: Config, stage: str, key: str, because: list[str]) -> Path:
-    """Write what a step reads; the file is newer than the artefact, so it triggers the rule."""
+    """Write a step's spec; the file is newer than the artefact, so it triggers the rule."""
     path = spec_path(config, stage, key)
     content: dict[str, Any] = {
         "recipe": recipe(stage, key, config),
@@ -123,7 +123,7 @@ def write_spec(config: Config, stage: str, key: str, because: list[str]) -> Path
         "because": because,
     }
     if stage == "train_model":
-        # validates the network after every epoch; its weights do not depend on it
+        # for validation after every epoch; the weights do not depend on it
         setting = config.settings[parse_run(key, config).setting]
         content["evaluate"] = setting.evaluate.model_dump(mode="json")
     if stage == "prepare_data":
@@ -136,8 +136,8 @@ def write_spec(config: Config, stage: str, key: str, because: list[str]) -> Path
 def write_publication(config: Config) -> Path:
     """Write what figures and tables are made from: settings, code, and recipes of all artefacts.
 
-    Another content has another name, so that a figure is drawn again when anything changed, and
-    two commands with different presets do not disturb each other.
+    The name depends on the content, so a figure is redrawn when anything changes, and two
+    commands with different presets do not disturb each other.
     """
     content = json_text(
         {

@@ -1,4 +1,4 @@
-"""Records of what was made: provenance files, and the list of what an archive holds."""
+"""Records of what was made: provenance files, and the manifest of an archive."""
 
 import hashlib
 from pathlib import Path
@@ -13,13 +13,13 @@ from cgc.files import check_regular, read_json
 Name = Annotated[str, StringConstraints(pattern="^[a-z_]+:.")]  # stage:key
 Hashes = dict[str, str]  # by file
 
-MANIFEST = "MANIFEST.json"  # what an archive holds; an unpacked one knows its commit from it
-# What steps make is no code: it may change without making the archive another one.
+MANIFEST = "MANIFEST.json"  # lists the files of an archive, and its commit
+# What steps make is not code: it may change without making the archive dirty.
 MADE = ("data/", "results/", "dvc.lock")
 
 
 class Recipe(BaseModel, extra="forbid", strict=True):
-    """What an artefact is made by, as it stands in spec and provenance files."""
+    """The recipe of an artefact, as stored in spec and provenance files."""
 
     stage: str
     key: str
@@ -44,7 +44,7 @@ class _Provenance(Recipe):
     files: Hashes
     inputs: dict[Name, Hashes]
     made: _Made
-    accepted_from: Any = None  # by earlier versions, in which stale artefacts could be accepted
+    accepted_from: Any = None  # by earlier versions, which could accept stale artefacts
 
 
 def read_provenance(path: Path) -> dict[str, Any] | None:
@@ -66,7 +66,7 @@ def read_provenance(path: Path) -> dict[str, Any] | None:
 
 
 def check_fields(content: Any, fields: type[BaseModel], what: str, remedy: str) -> None:
-    """Refuse what was read from a file unless it has the fields of a model.
+    """Refuse the content of a file unless it has the fields of a model.
 
     Args:
         content: parsed JSON.

@@ -1,12 +1,12 @@
 """Which code of this package a step runs, and a hash of each of its files.
 
-The code of a step is the import closure of the module that it enters: all of ours that this module
-imports, directly or not, anywhere in a file. Packages' `__init__` count, since importing a
-submodule runs them. So do modules that a string names, since a table may import by name. A closure
-may hold too much, never too little: it does not distinguish the branches of a step.
+The code of a step is the import closure of its entry module: all of our modules that it imports,
+directly or not, anywhere in a file. Packages' `__init__` count, since importing a submodule runs
+them. So do modules named by a string, since a table may import by name. A closure may contain too
+much, never too little: it does not distinguish the branches of a step.
 
 `cgc.config` is part of it. A recipe holds the values of settings, but code derives from them what a
-step takes: the options of a network (`Variant.model_options`), the processes that divide a batch
+step uses: the options of a network (`Variant.model_options`), the processes that divide a batch
 (`Train.num_processes`).
 
 Hashes are of code, not of prose: comments, docstrings, blank lines and trailing space do not count.
@@ -25,15 +25,15 @@ from cgc.errors import UserError
 SOURCE = Path(__file__).parents[1]
 PACKAGE = "cgc"
 
-# Results do not depend on these, so no closure holds them; tests check the reason of each.
+# Results do not depend on these, so no closure includes them; tests check each reason.
 OUTSIDE = {
     "cgc",  # its `__init__` holds the version, which no step reads: a release changes no result
-    "cgc.display",  # shows what it is passed on a terminal
-    "cgc.provenance",  # hands a step its recipe, which is fingerprinted by value, and paths
+    "cgc.display",  # only prints what it is passed
+    "cgc.provenance",  # gives a step paths and its recipe, which is fingerprinted by value
 }
 
-# A string, which is kept whatever it holds, or the end of a line: space, a comment, and the lines
-# after it that hold no more. Python's tokenizer takes ten times as long; tests compare the two.
+# A string, which is always kept, or the end of a line: space, a comment, and following lines with
+# nothing else. Python's tokenizer takes ten times as long; tests compare the two.
 _STRING_OR_REST = re.compile(
     r'''
     (
@@ -48,7 +48,7 @@ _NAMED = re.compile(rf"""["']({PACKAGE}(?:\.\w+)+)["']""")
 
 
 class _File(NamedTuple):
-    """What a source file does and imports.
+    """The code and imports of a source file.
 
     Attributes:
         digest: sha256 of its code.
@@ -60,9 +60,9 @@ class _File(NamedTuple):
 
 
 def code_hashes(*entries: str) -> dict[str, str]:
-    """Return the hash of every file that running some modules depends on, by its path in `SOURCE`.
+    """Return the hash of every file that some modules depend on, by its path in `SOURCE`.
 
-    Files of a package that are no Python, such as templates, count with its `__init__`.
+    Other files of a package, such as templates, count with its `__init__`.
 
     Args:
         entries: full names of modules, such as `cgc.train.run`.
@@ -116,7 +116,7 @@ def _is_outside(module: str) -> bool:
 
 @cache
 def _file(module: str, source: Path) -> Path | None:
-    """Return the file of a module of ours; None if the name is that of something else."""
+    """Return the file of a module of ours; None if the name is something else."""
     package, *names = module.split(".")
     path = source.joinpath(*names)
     files = (path / "__init__.py", path.with_name(f"{path.name}.py"))
@@ -137,7 +137,7 @@ def _read(path: Path, source: Path) -> _File:
 
 
 def _imports(tree: ast.Module, package: tuple[str, ...]) -> Iterator[str]:
-    """Yield the names that are imported of ours; whether each is a module shows its file."""
+    """Yield the names imported from our package, some of which may not be modules."""
     for node in _statements(tree):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names if name.name.split(".")[0] == PACKAGE)
@@ -150,7 +150,7 @@ def _imports(tree: ast.Module, package: tuple[str, ...]) -> Iterator[str]:
 
 
 def _statements(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield all statements below a node, without a look into expressions, which takes long."""
+    """Yield all statements below a node, skipping expressions, which would take long."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.stmt | ast.excepthandler | ast.match_case):
             yield child
@@ -162,14 +162,14 @@ def code_of(text: str, tree: ast.Module | None = None) -> str:
 
     Args:
         text: of a module, with `\\n` for line ends.
-        tree: what `ast.parse` returns of it, if that exists already.
+        tree: the result of `ast.parse`, if it exists already.
     """
     lines = text.split("\n")
     for node in reversed(list(_statements(tree or ast.parse(text)))):
         match node:
-            case ast.Expr(ast.Constant(str()) as docstring):  # a string that nothing takes
+            case ast.Expr(ast.Constant(str()) as docstring):  # a string that nothing uses
                 first, last = docstring.lineno - 1, (docstring.end_lineno or 0) - 1
-                # the tree counts bytes
+                # column offsets count bytes
                 before = lines[first].encode()[: docstring.col_offset].decode()
                 after = lines[last].encode()[docstring.end_col_offset :].decode()
                 lines[first : last + 1] = [before + after, *[""] * (last - first)]

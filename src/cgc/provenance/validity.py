@@ -15,12 +15,12 @@ MOST_FILES = 5  # named in one message
 def why_stale(artefact: Artefact, config: Config) -> list[str]:
     """Say why an artefact must be made again; nothing when it is valid.
 
-    Times of change play no part, and bytes are not read: `cgc verify` does that.
+    Modification times play no part, and bytes are not read: `cgc verify` does that.
 
     Raises:
         UserError: a provenance file is damaged.
     """
-    if config.is_reference:  # the record of a commit: no recipe of today is compared with it
+    if config.is_reference:  # the record of a commit, not compared with today's recipes
         absent = [path.name for path in artefact.paths() if not path.exists()]
         return [f"missing {', '.join(absent)}"] if absent else []
     recorded = read_provenance(artefact.provenance)
@@ -36,7 +36,7 @@ def why_stale(artefact: Artefact, config: Config) -> list[str]:
 
 
 def notes(artefact: Artefact) -> list[str]:
-    """Say what is worth knowing of an artefact and makes it neither stale nor valid.
+    """Say what is worth knowing about an artefact without affecting its validity.
 
     Raises:
         UserError: its provenance file is damaged.
@@ -44,7 +44,7 @@ def notes(artefact: Artefact) -> list[str]:
     recorded = read_provenance(artefact.provenance)
     if recorded is None:
         return []
-    # "+cpu" or "+cu130" says for which device a version was built
+    # "+cpu" or "+cu130" names the device a version was built for
     then, now = (
         full.split("+")[0] for full in (recorded["made"]["versions"]["torch"], version("torch"))
     )
@@ -52,7 +52,7 @@ def notes(artefact: Artefact) -> list[str]:
 
 
 def other_inputs(recorded: Mapping[str, Any]) -> list[str]:
-    """Say which inputs an artefact was made from that are not those which are recorded now."""
+    """Say which inputs of an artefact differ from those recorded now."""
     reasons = []
     for upstream, used in recorded["inputs"].items():
         stage, key = upstream.split(":", 1)
@@ -79,7 +79,7 @@ def stale(config: Config) -> dict[str, list[str]]:
 
 
 def changes(recorded: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:
-    """Say what differs between two recipes, a line for each part; changed settings by value."""
+    """Describe how two recipes differ, one line per part, with the values of changed settings."""
     if recorded["fingerprint"] == expected["fingerprint"]:
         return []
     old, new = leaves(recorded["config"]), leaves(expected["config"])

@@ -1,4 +1,4 @@
-"""Whether files are what their records say: published ones, artefacts, and all behind them.
+"""Whether files match their records: published ones, artefacts, and all upstream.
 
 `cgc status` compares recipes and trusts the bytes; this reads every byte and trusts the records.
 """
@@ -30,12 +30,12 @@ from cgc.provenance.publication import (
 
 @dataclass
 class Verified:
-    """What reading files again found.
+    """The result of reading files again.
 
     Attributes:
-        different: what is not as recorded, a line each.
-        missing: recorded files of artefacts that are not here, as in a clone that pulled a part.
-        num_artefacts: artefacts that were read whole.
+        different: what differs from its record, one line each.
+        missing: recorded files of artefacts that are not here, as in a partially pulled clone.
+        num_artefacts: artefacts that were read completely.
     """
 
     different: list[str] = field(default_factory=list)
@@ -49,15 +49,15 @@ def verify(
     *,
     watched: Callable[[list[Artefact]], Iterable[Artefact]] = iter,
 ) -> Verified:
-    """Read what is named and everything upstream, and compare it with what is recorded.
+    """Read the named files and everything upstream, and compare them with their records.
 
-    A file that is not here is a difference only where its artefact is named.
+    A missing file is a difference only if its artefact is named.
 
     Args:
         names: files in results/, files of artefacts, or `stage:key`; none for every artefact and
             every published file of the preset that has a record.
         config: of the preset.
-        watched: passes the artefacts on one by one, and may show how many were read.
+        watched: passes the artefacts on one by one, and may show progress.
 
     Raises:
         UserError: a name is none of these, or a record is damaged.

@@ -1,4 +1,4 @@
-"""Reference results: what an author's run of a preset gave, kept in git, and compared with yours.
+"""Reference results: an author's results of a preset, kept in git, and compared with yours.
 
 `results/reference/<preset>/` mirrors the folder of a preset: small results of runs with their
 provenance, tables, figures, and `reference.json` with settings, commit and the hash of every file.

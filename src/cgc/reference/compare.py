@@ -1,9 +1,9 @@
-"""A reader's numbers against those of a reference, within what its seeds vary.
+"""Comparing a reader's numbers with a reference, within the variation of its seeds.
 
 The allowed variation of a number is the prediction interval of Student's t for the mean of m new
 trainings, given n of the reference: t * s * sqrt(1/m + 1/n). The standard deviation s over seeds is
-pooled over the variants of a setting, since that of three seeds by itself is hardly known. Without
-two degrees of freedom, or where no seed differs, no spread is known, and nothing is judged.
+pooled over the variants of a setting, since three seeds alone hardly determine it. Without two
+degrees of freedom, or if no seed differs, no spread is known, and nothing is judged.
 """
 
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ from cgc.errors import UserError
 from cgc.provenance.validity import leaves
 from cgc.reference.numbers import Number, Numbers, numbers_of
 
-LEVEL = 0.99  # of one number; a preset has tens of them
+LEVEL = 0.99  # of one number; a preset has dozens
 LEAST_FREEDOM = 2  # degrees of freedom of a spread: three seeds of one variant
 ROUNDING = 1e-9  # of sums in another order
 
@@ -28,13 +28,13 @@ Verdict = Literal["agrees", "differs", "not run", "not judged"]
 
 @dataclass(frozen=True)
 class Compared:
-    """A number of the reference beside the reader's.
+    """A number of the reference and the reader's.
 
     Attributes:
         number: what was measured.
         ours, theirs: values of the reader's and of the reference's trainings.
-        allowed: how far the mean of ours may be from that of theirs; None when not known. Where
-            there is none of ours, that of a single training.
+        allowed: how far the mean of ours may be from that of theirs; None if unknown. Without
+            ours, that of a single training.
     """
 
     number: Number
@@ -54,7 +54,7 @@ class Compared:
 
 
 def compare(config: Config, reference: Config) -> list[Compared]:
-    """Compare the valid runs of a preset with its reference, a row for each number of that.
+    """Compare the valid runs of a preset with its reference, a row for each number of the latter.
 
     Args:
         config: of the reader's runs; may have other seeds.
@@ -108,7 +108,7 @@ def _check_settings(config: Config, reference: Config) -> None:
 
 
 def _settings(config: Config) -> dict[str, object]:
-    """Return what a number depends on: not which variants and seeds there are, nor names."""
+    """Return what a number depends on, without titles or the choice of variants and seeds."""
     parts = config.defining()
     for setting in parts["settings"].values():
         for choice in ("title", "variants", "seeds"):
@@ -169,7 +169,7 @@ WORDS = {
 
 
 def in_words(quantity: str) -> str:
-    """Return a quantity as readers know it, with its unit."""
+    """Return the displayed name of a quantity, with its unit."""
     return WORDS.get(quantity, quantity)
 
 
@@ -179,5 +179,5 @@ def shown(value: float, number: Number) -> str:
 
 
 def shown_allowed(row: Compared) -> str:
-    """Return the allowed variation, rounded; that none is known where it is not."""
+    """Return the allowed variation, rounded, or that it is unknown."""
     return "unknown" if row.allowed is None else f"± {shown(row.allowed, row.number)}"

@@ -14,23 +14,22 @@ from cgc.provenance.recipes import settings
 from cgc.reference.kept import RECORD, SCHEMA, files_below
 
 LARGEST_BYTES = 1_000_000  # of a file in git
-# Artefacts whose every file is kept, and files that are kept of those upstream; of all artefacts
-# their provenance is.
+# All files of `RESULTS` are kept, and these of upstream artefacts; the provenance always is.
 UPSTREAM = {"prepare_data": ("dataset.json",), "train_model": ("history.csv", "run.json")}
 RESULTS = ("evaluate_model", "measure_gates", "measure_all_gates", "measure_controls")
 
 
 def keep_runs(config: Config) -> Config:
-    """Copy the valid small results of a preset, in place of what was kept before.
+    """Copy the valid small results of a preset, replacing what was kept before.
 
-    Their provenance files name the reference as the place of the artefacts, and are else as they
-    were. Runs without valid results are left out.
+    Their provenance files name the reference as the preset and are otherwise unchanged. Runs
+    without valid results are left out.
 
     Args:
         config: of the preset.
 
     Returns:
-        the same preset with its results read from the copy, to make tables and figures of.
+        the same preset, whose results are read from the copy, to make tables and figures.
 
     Raises:
         UserError: the preset was shortened or changed, has no valid results, or a file is not the
@@ -53,7 +52,7 @@ def keep_runs(config: Config) -> Config:
 
 
 def seal(reference: Config) -> Path:
-    """Write the record of a reference; call it when all its tables and figures are there.
+    """Write the record of a reference; call it once all its tables and figures exist.
 
     Raises:
         UserError: a file is too large for git.
@@ -74,7 +73,7 @@ def seal(reference: Config) -> Path:
 
 
 def _contents(config: Config, reference: Config) -> dict[Path, bytes]:
-    """Return what is kept, by where it goes."""
+    """Return what is kept, by target path."""
     whole = config.model_copy(update={"only_variants": None, "only_seeds": None})
     valid = [
         artefact
@@ -93,7 +92,7 @@ def _contents(config: Config, reference: Config) -> dict[Path, bytes]:
         contents[target.provenance] = json_text(record).encode()
         names = artefact.files if artefact.stage in RESULTS else UPSTREAM.get(artefact.stage, ())
         for name in names:
-            if artefact.path(name).exists():  # of what is upstream, a clone may have less
+            if artefact.path(name).exists():  # a clone may lack upstream files
                 contents[target.path(name)] = _content(artefact, name)
     return contents
 

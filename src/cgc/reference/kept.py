@@ -1,4 +1,4 @@
-"""References that there are, read and checked."""
+"""Reading and checking references."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,7 +86,7 @@ def _check_files(folder: Path, files: dict[str, str]) -> None:
 
 
 def files_below(folder: Path) -> dict[str, Path]:
-    """Return the files of a reference by their path in it: not its record, nor hidden ones."""
+    """Return the files of a reference by their path in it, without its record and hidden ones."""
     return {
         path.relative_to(folder).as_posix(): path
         for path in sorted(folder.rglob("*"))

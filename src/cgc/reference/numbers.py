@@ -11,10 +11,10 @@ SCORES = ("top1_percent", "loss")
 
 
 class Number(NamedTuple):
-    """What was measured, of which trainings; those with other seeds measure it again.
+    """What was measured, and of which trainings; those with other seeds measure it again.
 
     Attributes:
-        group: a setting, or what of it; the spread over seeds is that of a group.
+        group: a setting, or a part of it; the spread over seeds is that of a group.
         name: a variant, or what a control represents.
         quantity: with its unit, such as `top1_percent`.
     """
@@ -43,7 +43,7 @@ def _scores(config: Config) -> Iterator[tuple[Number, float]]:
 
 
 def _gates(config: Config) -> Iterator[tuple[Number, float]]:
-    """Yield what A.1 counts in the last gated layer: the mean over seeds needs several runs."""
+    """Yield what A.1 counts in the last gated layer, of several runs for a mean over seeds."""
     for run in config.gate_runs(config.all_runs()):
         if shares := _measured(config, "measure_all_gates", "gate_shares.json", run):
             group = f"{run.setting}, gates of the last layer"
@@ -62,7 +62,7 @@ def _controls(config: Config) -> Iterator[tuple[Number, float]]:
 def _separation(
     group: str, name: str, rows: list[dict[str, Any]]
 ) -> Iterator[tuple[Number, float]]:
-    """Yield share, corrected share and CDNV, as far as measured; of several draws their mean."""
+    """Yield share, corrected share and CDNV, if measured, averaged over draws."""
     for column, quantity, unit in (
         ("share", "share_percent", 100),
         ("corrected_share", "corrected_share_percent", 100),

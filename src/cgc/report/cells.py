@@ -1,7 +1,7 @@
-"""How the cells of a table look: rounded, under headers in words.
+"""How table cells look: rounded, under headers in words.
 
-`NOT_RUN` stands where there is no run, `NOT_MEASURED` where the images do not allow a number, and
-`NO_VALUE` where a cell cannot have a value.
+`NOT_RUN` marks a missing run, `NOT_MEASURED` a number that the images do not allow, and `NO_VALUE`
+a cell that cannot have a value.
 """
 
 import math
@@ -15,7 +15,7 @@ NOT_RUN = "not run"
 NOT_MEASURED = "not measured"
 NO_VALUE = "\N{EN DASH}"
 
-# Words of column names as readers know them; a header is made of them.
+# Words of column names as readers know them, from which headers are made.
 WORDS = {
     "cdnv": "CDNV",
     "cgc": "CGC",
@@ -30,13 +30,13 @@ WORDS = {
 HEADERS = {"n": "n", "num_macs": "Multiply-adds (M)", "p3d_a_video": "P3D-A video"}
 DIGITS = {"difference": 3, "null_p": 2, "our_value": 4}
 UNITS = {"percent": " (%)", "points": " (points)"}
-SILENT_WORDS = {"mean", "num", *UNITS}  # said by `n`, by the noun, by the unit
+SILENT_WORDS = {"mean", "num", *UNITS}  # implied by `n`, the noun or the unit
 
 
 def displayed(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the table as readers see it: rounded, with headers in words.
 
-    Percentages have as many decimals as the widest interval of the table allows.
+    Percentages have as many decimals as the table's widest interval allows.
     """
     decimals = decimals_for(_widest_interval(frame))
     columns = {
@@ -47,9 +47,9 @@ def displayed(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _widest_interval(frame: pd.DataFrame) -> float:
-    """Return half the width of a table's widest interval, in percentage points; 0 without any.
+    """Return half the width of a table's widest interval, in percentage points; 0 if none.
 
-    Intervals are the table's own, or those of accuracies for other images (binomial).
+    Intervals are the table's own, or binomial ones of its accuracies over images.
     """
     if {"share_low_percent", "share_high_percent"} <= set(frame):
         ends = zip(frame["share_low_percent"], frame["share_high_percent"], strict=True)
@@ -104,7 +104,7 @@ def _shown(value: Any, column: str, decimals: int) -> str:
 
 
 def holds_numbers(cells: pd.Series) -> bool:
-    """Tell whether a column holds numbers, apart from cells that were not run or not measured."""
+    """Return whether a column holds numbers, ignoring cells not run or not measured."""
     values = cells.dropna()
     return any(not isinstance(value, str | bool) for value in values) and all(
         value in (NOT_RUN, NOT_MEASURED) or not isinstance(value, str) for value in values

@@ -1,4 +1,4 @@
-"""What the figures have in common: captions, series that differ in grey too, what is not run."""
+"""What the figures share: captions, series styles that differ even in grey, missing runs."""
 
 import math
 import textwrap
@@ -22,27 +22,27 @@ from cgc.report.style import CAPTION, CAPTION_POINTS
 MOST_NAME_LETTERS = 20
 GRID_COLOUR, CHANCE_COLOUR = "#e6e6e6", "#5a5a5a"
 _LETTER = 0.57  # mean width of a letter, in font sizes
-_LINE = 1.3  # distance of lines, in font sizes
-# Told apart with any colour vision, and all dark enough for paper.
+_LINE = 1.3  # line spacing, in font sizes
+# Distinct for any colour vision, and all dark enough for print.
 _COLOURS = (
     "#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#56b4e9", "#7f4f1e", "#808080",
     "#000000",
 )  # fmt: skip
 _DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)))
 _MARKERS = "osD^vPX*h"
-_NO_PRESET_FILE = "tiny"  # it runs when none is named
+_NO_PRESET_FILE = "tiny"  # the default preset
 
 
 def captioned_figure(
     width: float, height: float, caption: str, layout: Literal["constrained", "compressed"]
 ) -> Figure:
-    """Return an empty figure with a caption below the place for its axes.
+    """Return an empty figure with a caption below the area for its axes.
 
     Args:
         width: of the figure, inches.
-        height: of the place for axes, inches.
-        caption: sentences; broken into lines that fit.
-        layout: how the axes share the place.
+        height: of the axes' area, inches.
+        caption: sentences, wrapped to fit.
+        layout: how the axes share their area.
     """
     points = CAPTION_POINTS / 72
     lines = textwrap.wrap(caption, int(width / points / _LETTER), break_on_hyphens=False)
@@ -58,7 +58,7 @@ def figure_caption(name: str, config: Config, *more: str) -> str:
 
 
 def series_style(index: int) -> dict[str, Any]:
-    """Return colour, dashes and marker of a series; they tell it from the others in grey too."""
+    """Return a series' colour, dashes and marker, which set it apart even in grey."""
     return {
         "color": _COLOURS[index % len(_COLOURS)],
         "linestyle": _DASHES[index % len(_DASHES)],
@@ -72,16 +72,16 @@ def variant_style(variant: str, config: Config) -> dict[str, Any]:
 
 
 def short_name(name: str, letters: int = MOST_NAME_LETTERS) -> str:
-    """Return a class's name as it fits beside an axis."""
+    """Return a class's name, cut to fit next to an axis."""
     return name if len(name) <= letters else name[: letters - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def not_run(what: str, figure: str, config: Config) -> UserError:
-    """Return the error for results that a figure cannot do without.
+    """Return the error for missing results that a figure needs.
 
     Args:
-        what: is missing.
-        figure: file stem; making it makes what it needs.
+        what: the missing results.
+        figure: file stem; making it also makes what it needs.
         config: of the preset.
     """
     preset = Path(f"config/presets/{config.preset}.yaml")
@@ -91,14 +91,14 @@ def not_run(what: str, figure: str, config: Config) -> UserError:
 
 
 def say_not_run(axes: Axes) -> None:
-    """Write into empty axes that there is nothing to show."""
+    """Mark empty axes as not run."""
     centred: dict[str, Any] = {"transform": axes.transAxes, "ha": "center", "va": "center"}
     axes.text(0.5, 0.5, NOT_RUN, style="italic", **centred)
     axes.set(xticks=[], yticks=[])
 
 
 def draw_chance(axes: Axes, config: Config, setting: str) -> None:
-    """Draw the accuracy of guessing across a panel whose vertical axis is accuracy in percent."""
+    """Draw chance accuracy across a panel whose vertical axis is accuracy in percent."""
     chance = chance_percent(config, setting)
     if chance is not None:
         axes.axhline(chance, color=CHANCE_COLOUR, linestyle=":", linewidth=0.9, zorder=1)
@@ -112,7 +112,7 @@ def draw_chance(axes: Axes, config: Config, setting: str) -> None:
 def setting_panels(
     config: Config, width: float, row_height: float, caption: str
 ) -> tuple[Figure, dict[str, Axes]]:
-    """Return a figure with room for a legend on top, and a panel for each setting in two columns.
+    """Return a figure with room for a legend on top, and one panel per setting in two columns.
 
     Args:
         config: of the preset.

@@ -24,7 +24,7 @@ from cgc.report.scores import frame_of, run_metrics, summary, valid_artefact
 from cgc.report.tables.gates import gates_table, layers_of
 
 SECONDS_PER_HOUR = 3600
-# What of the layer each variant of the ablation goes without, and what it has in its place.
+# The part of the layer that each ablation variant lacks, and what replaces it.
 PARTS = {
     "gates_from_ones": ("zero initialization", "last norms of the gates start at one"),
     "gates_zero_relu": (
@@ -40,14 +40,14 @@ PARTS = {
 
 @dataclass(frozen=True)
 class Section:
-    """A question and what the runs say.
+    """A question and what the runs answer.
 
     Attributes:
-        question: heading, with the section of the supplement that it is of.
-        answers: by the runs that give them, a paragraph each; empty where nothing was run.
+        question: heading, with its section of the supplement.
+        answers: a paragraph each, by the runs behind it; empty where nothing was run.
         table: the numbers; None where nothing was run.
         limits: what the answers do not show.
-        figures: paths from the repository's root, with what one sees.
+        figures: alt texts, by path from the repository's root.
     """
 
     question: str
@@ -80,7 +80,7 @@ class Evidence:
 
     @classmethod
     def read(cls) -> "Evidence":
-        """Answer the questions from all references that there are, the tiny preset's last.
+        """Answer the questions from all references, the tiny preset's last.
 
         Raises:
             UserError: a reference is damaged.

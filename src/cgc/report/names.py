@@ -5,7 +5,7 @@ from typing import Any
 
 from cgc.config import Config, Variant
 
-ABLATION, VIDEO = "cifar10_ablation", "p3d_a_video"  # settings that have figures of their own
+ABLATION, VIDEO = "cifar10_ablation", "p3d_a_video"  # settings with their own figures
 
 DATA = {
     "cifar10": "CIFAR-10",
@@ -22,7 +22,7 @@ def data_name(dataset: str) -> str:
 
 
 def network_name(model: str) -> str:
-    """Return a network's name as papers write it; that of a library where we have no other."""
+    """Return a network's name as papers write it, or else as its library does."""
     library, _, name = model.rpartition("/")
     family, depth = re.fullmatch(r"(.*?)(\d*)", name).groups()  # type: ignore[union-attr]
     known = f"{NETWORKS[family]}{depth}" if family in NETWORKS and depth else name
@@ -36,7 +36,7 @@ def trained_name(config: Config, setting: str) -> str:
 
 
 def setting_name(config: Config, setting: str) -> str:
-    """Return the same with the setting's own name, which may be that of other data."""
+    """Return the same with the setting's own title, which may name other data."""
     trained, title = trained_name(config, setting), config.settings[setting].title
     return trained if title == trained else f"{trained} ({title})"
 
@@ -47,7 +47,7 @@ def variant_name(config: Config, variant: str) -> str:
 
 
 def describe_variant(variant: Variant) -> str:
-    """Say in words what a variant's convolutions are, every option that it sets included."""
+    """Describe a variant's convolutions in words, with every option that it sets."""
     options = variant.model_dump(exclude_none=True, exclude_defaults=True, exclude={"conv"})
     kind = "CGC" if variant.conv == "cgc" else "plain"
     return ", ".join([kind, *(_describe_option(name, value) for name, value in options.items())])

@@ -1,6 +1,6 @@
-"""What notebooks are written with: they read results and show them, and train nothing.
+"""Helpers for the notebooks, which read and show results and train nothing.
 
-A result that is missing is told in a sentence in its place, with the command that makes it.
+A missing result is replaced by a sentence with the command that makes it.
 """
 
 import os
@@ -24,19 +24,19 @@ from cgc.report.figures import FIGURES
 from cgc.report.style import FigureMetadata, print_style, save_figure
 
 SCREEN_DPI = 200
-SCREEN_SCALE = 140  # pixels for an inch of paper
+SCREEN_SCALE = 140  # pixels per inch of paper
 
 
 class Notebook:
-    """A notebook at work; from now on the present folder is the repository's root.
+    """A running notebook; creating it makes the repository's root the working directory.
 
     Args:
-        name: of the notebook, that of its file and its figure.
-        preset: a preset file, from the root, to look at its results; the tiny preset when None.
+        name: of the notebook's file and its figure.
+        preset: a preset file, relative to the root, to show the results of; None for the tiny one.
         publication: what the workflow publishes, instead of `preset`.
 
     Raises:
-        UserError: the repository is not found around the present folder, or a file is wrong.
+        UserError: the working directory is outside the repository, or a file is wrong.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Notebook:
         )
 
     def publish(self, draw: Callable[[Config], Figure]) -> Image | Markdown:
-        """Return the notebook's own figure as a picture; in the workflow, write it to results/.
+        """Return the notebook's figure as a picture; in the workflow, also write it to results/.
 
         Args:
             draw: makes the figure.
@@ -73,7 +73,7 @@ class Notebook:
 
         Args:
             draw: makes the figure.
-            alt_text: what one sees, for those who cannot.
+            alt_text: description for readers who cannot see it.
         """
         try:
             return _picture(draw(self.config), alt_text)
@@ -81,10 +81,10 @@ class Notebook:
             return _sentence(error)
 
     def say(self, make: Callable[[Config], str]) -> Markdown:
-        """Return what the preset's results say.
+        """Return sentences about the preset's results.
 
         Args:
-            make: says it, in sentences.
+            make: writes the sentences.
         """
         try:
             return Markdown(_escaped(make(self.config)))
@@ -126,7 +126,7 @@ def _picture(figure: Figure, alt_text: str) -> Image:
 
 
 def _escaped(text: str) -> str:
-    """Return a text that Markdown shows as it is: names of layers and runs hold underscores."""
+    """Escape Markdown: names of layers and runs contain underscores."""
     return re.sub(r"([\\`*_<])", r"\\\1", text)
 
 

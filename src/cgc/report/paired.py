@@ -1,7 +1,7 @@
 """Differences in accuracy between two networks, over the same seeds.
 
-Runs of one seed see the same images in the same order with the same augmentation, so that the
-difference of a pair varies less than the runs do.
+Runs with the same seed see the same images in the same order with the same augmentation, so a
+pair's difference varies less than the runs themselves.
 """
 
 from dataclasses import dataclass
@@ -26,8 +26,8 @@ class Difference:
         mean: of the first network minus the second.
         half_width: of the mean's 95 % interval.
         n: pairs, one for each seed.
-        over: what the interval is for: other seeds (Student's t over pairs), or, for a single pair,
-            other images for these two trainings (binomial, as if the networks erred independently).
+        over: what the interval covers: other seeds (Student's t over pairs) or, for a single pair,
+            other images (binomial, as if the two networks erred independently).
     """
 
     mean: float
@@ -47,7 +47,7 @@ class Difference:
 
     @property
     def in_words(self) -> str:
-        """What it says about the first network: whether the interval excludes 0, and where."""
+        """The verdict on the first network: whether the interval excludes 0, and on which side."""
         if self.low <= 0 <= self.high:
             return "no difference shown"
         return "higher" if self.mean > 0 else "lower"
@@ -61,7 +61,7 @@ def paired_difference(
     Args:
         config: of the preset whose valid runs count.
         setting: of both.
-        variant, baseline: the difference is that of `variant` minus that of `baseline`.
+        variant, baseline: the difference is `variant` minus `baseline`.
 
     Returns:
         None when no seed was run with both.

@@ -11,9 +11,9 @@ class Published:
     """Something in results/ that is made from the artefacts of a preset.
 
     Attributes:
-        settings: prefix of the settings it is about; None for the analysed run and for all.
-        stages: make the artefacts of a run that it shows.
-        shows_seeds: whether it shows the gates of other seeds beside those of the analysed run.
+        settings: prefix of its settings; None for all settings and artefacts of the analysed run.
+        stages: those whose artefacts of a run it shows.
+        shows_seeds: whether it also shows the gates of the analysed run's other seeds.
     """
 
     settings: str | None
@@ -21,16 +21,16 @@ class Published:
     shows_seeds: bool
 
     def sources(self, config: Config) -> list[Artefact]:
-        """Return the artefacts that must be made for it, without runs left out."""
+        """Return the artefacts that must be made for it, except those of runs left out."""
         return self._artefacts(config, config.runs())
 
     def shown(self, config: Config) -> list[Artefact]:
-        """Return the artefacts whose numbers it shows, those of valid runs left out as well."""
+        """Return the valid artefacts whose numbers it shows, including those of runs left out."""
         artefacts = self._artefacts(config, config.all_runs())
         return [source for source in artefacts if valid_artefact(source.stage, source.key, config)]
 
     def concerns(self, config: Config) -> bool:
-        """Tell whether the preset has a setting that it is about."""
+        """Return whether the preset has one of its settings."""
         return any(setting.startswith(self.settings or "") for setting in config.settings)
 
     def _artefacts(self, config: Config, runs: Iterable[Run]) -> list[Artefact]:
@@ -49,7 +49,7 @@ class Published:
 
 
 def preset_sentences(config: Config) -> str:
-    """Say which preset the numbers are of, and that it is not the paper's unless it is."""
+    """Name the preset behind the numbers, and say so if it is not the paper's."""
     preset = "Reference results of preset" if config.is_reference else "Preset"
     sentence = f"{preset} {config.name}: {config.description}."
     return sentence + ("" if config.name == "paper" else " This is not the paper's setting.")

@@ -1,7 +1,7 @@
-"""A notebook run from its first cell to its last, and as a page that opens offline.
+"""Run a notebook from first cell to last, and turn it into a page that opens offline.
 
-The kernel is this very interpreter, whatever kernels are registered and whatever PATH finds, with
-nothing of the user's own IPython configuration.
+The kernel is this very interpreter, whatever kernels are registered and whatever PATH holds,
+without the user's IPython configuration.
 """
 
 import os
@@ -25,9 +25,9 @@ from nbformat import NotebookNode
 from cgc.errors import UserError
 
 TEMPLATE = Path(__file__).with_name("notebook.html.j2")
-PARAMETERS = "parameters"  # tag of the cell whose values may be given
+PARAMETERS = "parameters"  # tag of the cell whose values may be overridden
 CELL_SECONDS = 600
-MOST_LETTERS = 60  # of a folder with sockets, whose paths have at most 104 bytes on some systems
+MOST_LETTERS = 60  # of the sockets' folder: some systems limit socket paths to 104 bytes
 
 
 class _ThisInterpreter(KernelSpecManager):
@@ -39,7 +39,7 @@ class _ThisInterpreter(KernelSpecManager):
 
 
 def run_notebook(path: Path, **parameters: str) -> NotebookNode:
-    """Run a notebook in the present folder.
+    """Run a notebook in the working directory.
 
     Args:
         path: jupytext file.
@@ -60,13 +60,13 @@ def run_notebook(path: Path, **parameters: str) -> NotebookNode:
             return client.execute(cwd=os.getcwd(), env=environment)
         except CellExecutionError as error:
             raise UserError(f"{path} failed: {_reason(error)}") from error
-        except (CellTimeoutError, RuntimeError) as error:  # a kernel that dies is the latter
+        except (CellTimeoutError, RuntimeError) as error:  # a dead kernel is the latter
             reason = str(error).partition("\n")[0].rstrip(".")
             raise UserError(f"{path} failed: {reason}; open it in Jupyter and run it") from error
 
 
 def notebook_page(notebook: NotebookNode, title: str) -> str:
-    """Return a notebook that was run as one HTML page which asks for nothing else."""
+    """Return a notebook that was run as one self-contained HTML page."""
     exporter = HTMLExporter(template_file=str(TEMPLATE))
     notebook.metadata["title"] = title
     page, _ = exporter.from_notebook_node(notebook)
@@ -87,7 +87,7 @@ def _set_parameters(notebook: NotebookNode, parameters: dict[str, str]) -> None:
 
 
 def _folder_of_sockets() -> str:
-    """Return the folder of temporary files, or a shorter one if paths of sockets would not fit."""
+    """Return the temporary folder, or a shorter one if socket paths would not fit."""
     usual = gettempdir()
     return usual if len(os.fsencode(usual)) <= MOST_LETTERS else "/tmp"
 
@@ -96,7 +96,7 @@ def _folder_of_sockets() -> str:
 def _kernel_manager() -> Iterator[tuple[AsyncKernelManager, dict[str, str]]]:
     """Yield a manager of kernels that talk through files, not ports, and their environment.
 
-    An asynchronous one: the blocking client waits forever for a kernel that died.
+    It is asynchronous: the blocking client waits forever for a dead kernel.
     """
     with TemporaryDirectory(prefix="cgc", dir=_folder_of_sockets()) as folder:
         options: dict[str, Any] = {"connection_file": f"{folder}/kernel.json", "transport": "ipc"}

@@ -16,12 +16,12 @@ def decimals_for(half_width: float) -> int:
 
 
 def with_uncertainty(value: float, half_width: float) -> str:
-    """Return a value and its uncertainty, which is shown with two significant digits at most.
+    """Return a value and its uncertainty, the latter with at most two significant digits.
 
     Args:
         value: to show.
-        half_width: of its interval, in the same unit; 0 where none is known, which gives the value
-            alone with one decimal.
+        half_width: of its interval, in the same unit; 0 if unknown, which gives the value alone
+            with one decimal.
     """
     if half_width == 0:
         return f"{value:.1f}"
@@ -32,7 +32,7 @@ def with_uncertainty(value: float, half_width: float) -> str:
 def interval_over_images(percent: float, num_images: int) -> float:
     """Return half the width of an accuracy's 95 % interval for other images (binomial), in points.
 
-    By the normal approximation: of accuracies of 0 and 100 % it is 0.
+    The normal approximation gives 0 for accuracies of 0 and 100 %.
     """
     share = percent / 100
     return float(100 * ndtri((1 + LEVEL) / 2) * sqrt(share * (1 - share) / num_images))

@@ -1,8 +1,8 @@
 """What the valid runs of a preset scored.
 
-A run counts only while its artefact is there and would be made the same way today
-(`provenance.why_stale`): a stale number is that of another configuration or of other code, so its
-cell says `not run`, as one without a file does. What a reference holds is valid as it is.
+A run counts only while its artefact exists and would be made the same way today
+(`provenance.why_stale`): a stale number comes from another configuration or other code, so its cell
+says `not run`, as if the file were missing. Results of a reference are always valid.
 """
 
 from collections import Counter
@@ -47,7 +47,7 @@ def summary(config: Config, setting: str, variant: str, scores: Sequence[str]) -
     """Summarise the valid runs of a network over their seeds.
 
     Args:
-        config: says which runs there are; those that `only_...` leaves out count if they are valid.
+        config: lists the runs; those that `only_...` leaves out count if they are valid.
         setting, variant: which network.
         scores: names in metrics.json, the main one first.
 
@@ -89,9 +89,9 @@ def _statistics(measured: list[dict[str, Any]], scores: Sequence[str]) -> dict[s
 
 
 def chance_percent(config: Config, setting: str) -> float | None:
-    """Return the accuracy of guessing, in percent; None where the data set's classes are unknown.
+    """Return chance accuracy in percent; None where the data set's classes are unknown.
 
-    Validation sets with equally many images of each class are assumed.
+    Assumes a validation set with equally many images of each class.
     """
     folder = artefact_of(
         "prepare_data", config.settings[setting].dataset, config.results_name
@@ -102,7 +102,7 @@ def chance_percent(config: Config, setting: str) -> float | None:
 
 
 def images_and_seeds(config: Config, setting: str) -> str:
-    """Say how many images or clips, and how many trainings, the accuracies of a setting are of."""
+    """Say how many images or clips, and how many trainings, are behind a setting's accuracies."""
     runs = [run for run in config.all_runs() if run.setting == setting]
     measured = {run: metrics for run in runs if (metrics := run_metrics(config, run))}
     if not measured:
@@ -124,5 +124,5 @@ def trained_on(config: Config, run: str) -> str:
 
 
 def frame_of(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    """Return rows as a frame whose cells keep their types: integers beside `NOT_RUN` stay so."""
+    """Return rows as a frame whose cells keep their types: integers next to `NOT_RUN` stay so."""
     return pd.DataFrame(rows, dtype=object)

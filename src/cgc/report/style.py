@@ -27,9 +27,9 @@ NEUTRAL_COLOUR = "#d0d0d0"  # where there is nothing to show
 CAPTION_POINTS = 6.0
 CAPTION = "caption"  # identifies the caption among the texts of a figure
 
-# Orange below zero, blue above: told apart with any colour vision. Equal magnitudes have the same
-# lightness (CIE L*), so that neither side looks larger than it is; values or dots tell the signs
-# apart in grey.
+# Orange below zero, blue above: distinct for any colour vision. Equal magnitudes have the same
+# lightness (CIE L*), so neither side looks larger than it is; values or dots show the sign in
+# grey.
 DIVERGING_COLOURS = LinearSegmentedColormap.from_list(
     "cgc_diverging",
     [
@@ -48,12 +48,12 @@ DIVERGING_COLOURS = LinearSegmentedColormap.from_list(
 
 @dataclass(frozen=True)
 class FigureMetadata:
-    """What a figure's file says about itself.
+    """The metadata of a figure's files.
 
     Attributes:
         title: what it shows, in a few words.
         preset: name of the configuration behind it.
-        origin: of its numbers. The files depend on its date and on no other.
+        origin: of its numbers. The files depend on its date and no other.
     """
 
     title: str
@@ -122,7 +122,7 @@ def save_figure(figure: Figure, path: str | Path, metadata: FigureMetadata) -> l
     Args:
         figure: what to write.
         path: file name without suffix.
-        metadata: what both files say about themselves.
+        metadata: of both files.
 
     Returns:
         The two files.
@@ -138,7 +138,7 @@ def save_figure(figure: Figure, path: str | Path, metadata: FigureMetadata) -> l
 
 
 def _caption(figure: Figure) -> dict[str, str]:
-    """Return a figure's caption, and the part of its height that is above it, for a PNG."""
+    """Return a figure's caption, and the fraction of its height above it, for a PNG."""
     for text in figure.texts:
         if text.get_gid() == CAPTION:
             above = 1 - text.get_window_extent().y1 / figure.bbox.height
@@ -149,7 +149,7 @@ def _caption(figure: Figure) -> dict[str, str]:
 def _settle_layout(figure: Figure) -> None:
     """Freeze the layout after two passes: axes of fixed aspect need both, saving makes only one.
 
-    Widths of letters depend on the resolution, so that it is that of the PNG.
+    Letter widths depend on the resolution, so the PNG's is used.
     """
     dpi = figure.dpi
     figure.set_dpi(PNG_DPI)

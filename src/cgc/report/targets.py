@@ -1,4 +1,4 @@
-"""Everything that is published for a preset, and the artefacts that each needs."""
+"""Everything that is published for a preset, and the artefacts that each item needs."""
 
 from cgc.config import Config
 from cgc.provenance import Artefact
@@ -7,7 +7,7 @@ from cgc.report.tables import TABLES, tables_of
 
 
 def targets(config: Config) -> dict[str, list[Artefact]]:
-    """Return what must be made for each figure, each table and the report, by name in results/."""
+    """Return the artefacts that each figure, each table and the report needs, by name."""
     figures = {name: FIGURES[name].sources(config) for name in figures_of(config)}
     tables = {name: TABLES[name].sources(config) for name in tables_of(config)}
     shown = {

@@ -1,8 +1,8 @@
-"""The resumable state of a run, written whole after every epoch, and when a signal ends it.
+"""The resumable state of a run, written atomically after every epoch and when a signal ends it.
 
-One safetensors file holds weights, batch-norm statistics and momentum, and in its metadata the
-number of finished epochs, the history so far, and how far the present epoch is. The learning rate
-and the random state need no room: the schedule is a function of the step, and each step sets its
+One safetensors file holds weights, batch-norm statistics and momentum; its metadata holds the
+number of finished epochs, the history and the progress within the current epoch. The learning rate
+and the random state are not saved: the schedule is a function of the step, and each step sets its
 random state from the seed.
 """
 
@@ -24,14 +24,14 @@ EPOCH_SO_FAR = {"steps", "loss", "correct", "images", "seconds"}
 class Progress:
     """How far a run has come."""
 
-    fingerprint: str  # of the recipe that it follows
+    fingerprint: str  # of the run's recipe
     epochs_done: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
-    epoch_so_far: dict[str, float] = field(default_factory=dict)  # of one that is not finished
+    epoch_so_far: dict[str, float] = field(default_factory=dict)  # of an unfinished epoch
 
     @property
     def position(self) -> str:
-        """How far, in words."""
+        """The progress in words."""
         if self.epoch_so_far:
             return f"epoch {self.epochs_done + 1}, step {self.epoch_so_far['steps']}"
         return f"epoch {self.epochs_done}"
@@ -40,7 +40,7 @@ class Progress:
 def save_checkpoint(
     path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, progress: Progress
 ) -> None:
-    """Write the state of a run over the previous one."""
+    """Overwrite the saved state of a run."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     for name, parameter in model.named_parameters():
         momentum = optimiser.state[parameter].get("momentum_buffer")
@@ -58,10 +58,10 @@ def save_checkpoint(
 def load_checkpoint(
     path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, fingerprint: str
 ) -> Progress:
-    """Continue from `path` if it is there and follows the same recipe; else start at the beginning.
+    """Continue from `path` if it exists and has the same recipe; otherwise start afresh.
 
     Returns:
-        the progress; with no epoch done when there is nothing to continue from.
+        the progress; no epochs done if there is nothing to continue from.
 
     Raises:
         UserError: the file is corrupt or of another architecture.
@@ -93,7 +93,7 @@ def load_checkpoint(
 
 
 def _history(metadata: dict[str, str]) -> list[dict[str, Any]]:
-    """Return the rows of the epochs that are done.
+    """Return the rows of the finished epochs.
 
     Raises:
         ValueError: they are not those of epochs 1, 2, ...
@@ -106,10 +106,10 @@ def _history(metadata: dict[str, str]) -> list[dict[str, Any]]:
 
 
 def _so_far(metadata: dict[str, str]) -> dict[str, float]:
-    """Return the steps done and the sums of an epoch that a signal ended; nothing if none did.
+    """Return the steps and sums of an epoch that a signal interrupted; empty if none did.
 
     Raises:
-        ValueError: they are not those numbers.
+        ValueError: a key is missing or unknown, or a value is negative.
     """
     so_far = json.loads(metadata.get("epoch_so_far", "{}"))
     if so_far and (set(so_far) != EPOCH_SO_FAR or min(so_far.values()) < 0):
@@ -120,7 +120,7 @@ def _so_far(metadata: dict[str, str]) -> dict[str, float]:
 def _momentum(
     tensors: dict[str, torch.Tensor], model: nn.Module, optimiser: torch.optim.Optimizer
 ) -> dict[str, torch.Tensor]:
-    """Return the momentum of every parameter; none of an optimiser that has none.
+    """Return the momentum of every parameter; empty if the optimiser uses none.
 
     Raises:
         ValueError: it is missing, of another shape or not finite.

@@ -1,7 +1,7 @@
-"""The training loop: one recipe, from a fresh network or a saved state, to its weights.
+"""The training loop: trains one recipe from a fresh network or a saved state.
 
-The result of a run on the CPU is a function of its recipe and its data, bit for bit: order and
-augmentation come from (seed, epoch, image), mixup and dropout from (seed, step, micro-batch).
+On the CPU, recipe and data determine the result of a run bit for bit: order and augmentation come
+from (seed, epoch, image), mixup and dropout from (seed, step, micro-batch).
 
 READING(no-label-smoothing): "a traditional cross-entropy loss" has none, in both settings.
 """
@@ -34,23 +34,23 @@ from cgc.train.mixup import Mixup
 from cgc.train.optim import learning_rate_multiple, make_optimiser, set_learning_rate
 from cgc.train.snapshots import save_snapshot
 
-SECONDS_BETWEEN_FLUSHES = 1.0  # of losses from the device; longer steps are flushed one by one
+SECONDS_BETWEEN_FLUSHES = 1.0  # of losses from the device; slower steps are flushed one by one
 
 
 class Trainer:
     """Trains one network.
 
     Args:
-        fabric: launched; says device, precision and processes.
-        model: with new weights; on the CPU.
+        fabric: already launched; sets device, precision and processes.
+        model: with initial weights, on the CPU.
         train: the recipe.
         seed: of the run.
-        train_batches: this process's share of shuffled, augmented batches, in as many batches on
-            every process; `batch_sampler.set_epoch` chooses the epoch.
+        train_batches: this process's share of the shuffled, augmented images, the same number of
+            batches on every process; `batch_sampler.set_epoch` chooses the epoch.
         validation_batches: this process's share of the validation set.
         num_classes: number of class scores.
         name: of the run, for messages.
-        channels_last: whether maps and kernels are stored with the channels last.
+        channels_last: whether maps and kernels are stored channels-last.
         compiled: whether the network goes through `torch.compile`.
     """
 
@@ -72,7 +72,7 @@ class Trainer:
         self.train_batches, self.validation_batches = train_batches, validation_batches
         self.steps_per_epoch = len(train_batches)
         self.num_micro_batches = train.num_micro_batches() // fabric.world_size
-        self.network = model  # the bare one, for checkpoints
+        self.network = model  # without Fabric's wrapper, for checkpoints
         self.channels_last = channels_last
         if channels_last:
             store_channels_last(model)
@@ -81,11 +81,11 @@ class Trainer:
             uses_graphs = fabric.device.type == "cuda" and self.num_micro_batches == 1
             model.compile(mode="reduce-overhead" if uses_graphs else "default")
         self.model, self.optimiser = fabric.setup(model, make_optimiser(model, train))
-        # The optimiser of `make_optimiser` holds the very parameters, which Fabric moves in place.
+        # The optimiser refers to the parameters themselves, which Fabric moves in place.
         self.mixup = Mixup(train.mixup_alpha, num_classes)
 
     def fit(self, checkpoint: Path, fingerprint: str) -> list[dict[str, Any]]:
-        """Train to the end, continuing from `checkpoint` when it follows the same recipe.
+        """Train to the end, continuing from `checkpoint` if it has the same recipe.
 
         Returns:
             the history, a row per epoch.
@@ -162,9 +162,9 @@ class Trainer:
         }
 
     def _stop_if_asked(self, steps: int, seen: EpochMeter, start: float) -> None:
-        """After a signal, save the state and end with the exit code of a process that it killed.
+        """After a signal, save the state and exit with the code of a process killed by it.
 
-        Several processes may be at different steps; theirs is the last whole epoch, saved already.
+        Several processes may be at different steps; theirs is the last whole epoch, already saved.
         """
         if not self.signals.received:
             return
@@ -188,9 +188,9 @@ class Trainer:
         )
 
     def _step(self, step: int, x: Tensor, labels: Tensor, seen: EpochMeter, name: str) -> None:
-        """One optimiser step, over the micro-batches that are normalised separately.
+        """Take one optimiser step over the separately normalised micro-batches.
 
-        Mixup and dropout draw from (seed, step, micro-batch), whichever process has it.
+        Mixup and dropout are seeded by (seed, step, micro-batch), regardless of the process.
         """
         self.optimiser.zero_grad()
         x, labels = self._on_device(x, labels)
@@ -216,7 +216,7 @@ class Trainer:
                 self.model,
                 self.optimiser,
                 max_norm=self.train.gradient_clipping,
-                error_if_nonfinite=False,  # the next flush finds it, and says in which step
+                error_if_nonfinite=False,  # the next flush reports it with its step
             )
         self.optimiser.step()
 
@@ -226,7 +226,7 @@ class Trainer:
         return x.to(device, non_blocking=True), labels.to(device, non_blocking=True)
 
     def _to_memory_format(self, x: Tensor) -> Tensor:
-        """Return a batch as the network stores its maps."""
+        """Return a batch in the network's memory format."""
         layout = CHANNELS_LAST.get(x.dim()) if self.channels_last else None  # none for views
         return x.contiguous(memory_format=layout) if layout else x
 
@@ -243,10 +243,10 @@ class Trainer:
 
     @torch.no_grad()
     def _validate(self, stop_if_asked: Callable[[], None]) -> EpochMeter:
-        """Score this process's validation images, of which others may have a batch more or less.
+        """Score this process's share of the validation images.
 
-        So the network runs without its wrapper, which would wait for the other processes in every
-        batch; all use the statistics of the first process, which are those that are saved.
+        Processes may differ by one batch, so the network runs without its wrapper, which would
+        synchronise every batch. All use the first process's statistics, which are the saved ones.
         """
         self.network.eval()
         if self.fabric.world_size > 1:

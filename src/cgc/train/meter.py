@@ -1,7 +1,7 @@
 """Loss and accuracy over the images of an epoch.
 
-Reading a value from a GPU synchronises with it. So the losses of steps stay on the device until
-they are read together; the sums are the same.
+Reading a value from a GPU synchronises with it, so losses stay on the device until they are read
+together; the sums are the same.
 """
 
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from torch import Tensor
 
 
 class PendingBatch(NamedTuple):
-    """What a batch left on the device: its step in words, its images, mean loss and hits."""
+    """A batch not yet read from the device: its step in words, images, mean loss and hits."""
 
     step: str
     images: int
@@ -23,7 +23,7 @@ class PendingBatch(NamedTuple):
 
 @dataclass
 class EpochMeter:
-    """Sums over the images whose batches were read, and the batches that were not."""
+    """Sums over the batches read so far, and the pending batches."""
 
     loss: float = 0.0
     correct: float = 0.0
@@ -36,7 +36,7 @@ class EpochMeter:
         self.pending.append(PendingBatch(step, len(labels), loss.detach(), hits))
 
     def flush(self) -> list[tuple[str, float]]:
-        """Read the pending batches; return the step and the loss of each, in their order."""
+        """Read the pending batches; return the step and the loss of each, in order."""
         if not self.pending:
             return []
         losses = torch.stack([batch.loss for batch in self.pending]).tolist()
@@ -50,7 +50,7 @@ class EpochMeter:
         return list(zip(steps, losses, strict=True))
 
     def over_processes(self, fabric: Fabric) -> "EpochMeter":
-        """Return the sums over all processes, of the batches that were read."""
+        """Return the sums over all processes, without pending batches."""
         sums = torch.tensor([self.loss, self.correct, self.images], dtype=torch.float64)
         total = fabric.all_reduce(sums.to(fabric.device), reduce_op="sum")
         assert isinstance(total, Tensor)

@@ -1,4 +1,4 @@
-"""Steps that match several devices on fewer of them.
+"""Training steps equivalent to those of more devices.
 
 A.2 trains with 256 images on 8 GPUs: each normalises 32 images by their own statistics, and the
 gradients are averaged. On one device the same step takes the 8 micro-batches in turn.

@@ -14,11 +14,11 @@ from torchvision.transforms import v2
 
 
 class Mixup:
-    """Mixes the images of a batch in pairs, and their labels alike.
+    """Mixes pairs of images in a batch, and their labels likewise.
 
     Args:
-        alpha: of the Beta(alpha, alpha) that the weight is drawn from, by PyTorch's default
-            generator; None leaves images as they are.
+        alpha: the weight is drawn from Beta(alpha, alpha) by PyTorch's default generator; None
+            leaves images unchanged.
         num_classes: length of the label vectors.
     """
 

@@ -2,7 +2,7 @@
 
 READING(schedule-steps): warm-up and cosine advance per iteration, as in the recipe A.2 follows. So
 the first step of a warm-up has rate 0.
-READING(weight-decay): every parameter decays, those of norms and gates too; A.2 exempts none.
+READING(weight-decay): every parameter decays, including those of norms and gates; A.2 exempts none.
 DEVIATION(classifier-rates): on clips the classifier learns like the rest; TSM trains its weights
 at 5 times and its biases at 10 times the rate, the latter without decay.
 """
@@ -36,11 +36,11 @@ def set_learning_rate(optimiser: torch.optim.Optimizer, multiple: float) -> None
 def learning_rate_multiple(
     schedule: Schedule, step: int, steps_per_epoch: int, epochs: int
 ) -> float:
-    """Return what the base learning rates are multiplied by.
+    """Return the multiplier of the base learning rates.
 
     Args:
         schedule: step or cosine.
-        step: optimiser steps taken before, from 0.
+        step: optimiser steps already taken.
         steps_per_epoch: optimiser steps in an epoch.
         epochs: length of the whole training.
 

@@ -1,4 +1,4 @@
-"""Several processes of one run: what the others say when one of them has ended."""
+"""What the processes of a run report when one of them has ended."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,15 +12,15 @@ _CONNECTION = (
     "NCCL",
     "Connection closed",
     "Connection reset",
-)  # in messages of the backends
+)  # in the backends' messages
 
 
 @contextmanager
 def lost_processes(processes: int) -> Iterator[None]:
-    """Turn the failure of communication, where another process ended, into one line.
+    """Report a communication failure in one line if another process ended.
 
     Args:
-        processes: of the run; a single one has nobody to lose.
+        processes: of the run; errors of a single one pass unchanged.
 
     Raises:
         UserError: another process of the run ended.

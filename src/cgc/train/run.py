@@ -71,20 +71,20 @@ def train_run(
     execution: Execution,
     output: Path,
 ) -> bool:
-    """Train a network; write its weights, its history and what it was trained with.
+    """Train a network; write its weights, its history and a record of the run.
 
     Args:
         name: of the run, for messages.
         model, variant: which network.
         train: the recipe.
-        evaluate: how the network is validated after every epoch, on the images that
-            `evaluate_model` takes.
+        evaluate: how the network is validated after every epoch, on the same images as
+            `evaluate_model`.
         clips: how clips are sampled; None for images.
         seed: of weights, order, augmentation.
         data: folder of the prepared data set.
         initial_weights: `model.safetensors` of the image network to start from.
         checkpoint: where the resumable state goes; removed when the run is complete.
-        fingerprint: of the recipe; a checkpoint of another recipe is not continued.
+        fingerprint: of the recipe; a checkpoint of another recipe is ignored.
         execution: device, precision, processes.
         output: where the results go.
 
@@ -156,7 +156,7 @@ def train_run(
 
 @contextmanager
 def _launched(train: Train, execution: Execution) -> Iterator[Fabric]:
-    """Yield this process's view of the run's processes, on devices that no other run has."""
+    """Yield this process's Fabric, on devices taken for this run."""
     processes = train.num_processes(execution.devices)
     with take_devices(execution, processes) as devices, lost_processes(processes):
         fabric = Fabric(
@@ -164,7 +164,7 @@ def _launched(train: Train, execution: Execution) -> Iterator[Fabric]:
             devices=devices,
             strategy="ddp" if processes > 1 else "auto",
             precision=execution.precision,
-            # else Fabric would count on one task a device inside every job of SLURM
+            # otherwise Fabric would expect one task per device inside a SLURM job
             plugins=LightningEnvironment(),
         )
         fabric.launch()
@@ -173,9 +173,9 @@ def _launched(train: Train, execution: Execution) -> Iterator[Fabric]:
 
 @contextmanager
 def _no_other_process(checkpoint: Path, name: str, fabric: Fabric) -> Iterator[None]:
-    """Hold the run's lock, which ends with the process that holds it, however it ends.
+    """Hold the run's lock, which is released however its process ends.
 
-    A workflow that was killed may leave its training at work; a second one would overwrite it.
+    A killed workflow may leave its training running; a second one would overwrite its state.
     """
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(checkpoint.with_suffix(".lock"), timeout=0)
@@ -194,7 +194,7 @@ def _no_other_process(checkpoint: Path, name: str, fabric: Fabric) -> Iterator[N
 
 
 def _start_from(initial_weights: Path, network: nn.Module, fabric: Fabric) -> None:
-    from cgc.models.p3d import load_image_weights  # only clip networks start from others
+    from cgc.models.p3d import load_image_weights  # only clip networks need it
 
     state, _ = read_safetensors(initial_weights, made_by="train_model")
     new = load_image_weights(network, state)

@@ -1,7 +1,7 @@
-"""A network's weights after chosen epochs, to see what training does to it.
+"""A network's weights after chosen epochs, to show what training changes.
 
 While a run trains, each snapshot is a file in the folder of its resumable state; a finished run has
-all of them in `snapshots.safetensors`, whose tensors are called `epoch/name`.
+all of them in `snapshots.safetensors`, whose tensors are named `epoch/name`.
 """
 
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ def save_snapshot(folder: Path, model: nn.Module, epoch: int) -> None:
 
 
 def join_snapshots(folder: Path, epochs: Iterable[int], path: Path) -> None:
-    """Put the snapshots after `epochs` into one file and delete theirs; no epochs, no tensors.
+    """Merge the snapshots after `epochs` into one file, possibly empty, and delete theirs.
 
     Raises:
         UserError: one is missing or corrupt.
@@ -39,7 +39,7 @@ def join_snapshots(folder: Path, epochs: Iterable[int], path: Path) -> None:
 
 
 def load_snapshots(path: Path, architecture: Architecture) -> dict[int, nn.Module]:
-    """Build the network of every snapshot in `snapshots.safetensors`, by its epoch, in eval mode.
+    """Build the network of every snapshot in `snapshots.safetensors`, by epoch, in eval mode.
 
     Raises:
         UserError: the file is missing, corrupt or of another architecture.
@@ -62,5 +62,5 @@ def load_snapshots(path: Path, architecture: Architecture) -> dict[int, nn.Modul
 
 
 def snapshot_path(folder: Path, epoch: int) -> Path:
-    """Return where the snapshot after `epoch` lies while its run trains."""
+    """Return the path of the snapshot after `epoch` during training."""
     return folder / f"epoch{epoch}.safetensors"

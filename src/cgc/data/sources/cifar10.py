@@ -1,7 +1,7 @@
 """CIFAR-10 (A.2), from the files its authors publish or from Parquet shards.
 
-The original batches are pickles: they are opened only after their md5 is seen to be the one that
-torchvision records for the published file.
+The original batches are pickles: they are opened only if their md5 is the one that torchvision
+records for the published file.
 """
 
 import http.client
@@ -27,7 +27,7 @@ IMAGES_PER_CLASS = {"train": 5000, "validation": 1000}
 
 
 class _Batches(CIFAR10):
-    """The batch files lie in the very folder that is given."""
+    """CIFAR-10 with the batch files directly in the given folder."""
 
     base_folder = "."
 
@@ -46,11 +46,11 @@ def prepare_cifar10(
             published archive, or with Parquet shards `train-*.parquet` and `test-*.parquet`.
         out_dir: folder of the set.
         max_images: images per split, the same number per class within one; None: all.
-        download: fetch the published archive into `source` when nothing is there.
+        download: fetch the published archive into `source` if nothing is there.
 
     Returns:
-        The content of `dataset.json`. Parquet images are kept as they are: a JPEG copy of the data
-        set stays one and `source` says so.
+        The content of `dataset.json`. Parquet images are copied unchanged: a JPEG copy of the data
+        set stays JPEG, as noted in `source`.
 
     Raises:
         UserError: nothing usable in `source`, a file is not the published one, images are missing,
@@ -174,7 +174,7 @@ def _prepare_parquet(
 
 def _checked(name: str, split: Split, source: Path) -> Split:
     expected = IMAGES_PER_CLASS[name]
-    # Labels beyond the last class count as one class more, however large they are.
+    # Labels beyond the last class count as one extra class, however large they are.
     counts = np.bincount(split.labels.clip(max=len(CLASSES)), minlength=len(CLASSES))
     if counts.tolist() != [expected] * len(CLASSES):
         raise UserError(

@@ -16,7 +16,7 @@ _Identity = tuple[int, int]  # device and inode
 
 
 class Found(NamedTuple):
-    """What lies in the class folders of a source."""
+    """The content of a source's class folders."""
 
     paths: list[str]
     """Relative to the source."""
@@ -28,11 +28,11 @@ class Found(NamedTuple):
 
 
 def find_files(source: Path, below: str, extensions: Sequence[str]) -> Found:
-    """Find the files of every class folder; those of no class are left out.
+    """Find the files of every class folder; files outside them are left out.
 
     Args:
         source: what paths are relative to.
-        below: the folder in `source` that has the class folders; `.` for the source itself.
+        below: the folder in `source` with the class folders; `.` for the source itself.
         extensions: of the files, in lower case.
 
     Raises:
@@ -72,7 +72,7 @@ class _Walk:
         return [self._relative(path) for path in paths if self._is_wanted(path, label)]
 
     def notes(self, below: str) -> list[str]:
-        """Say what was left out, and why."""
+        """Return notes on what was left out, and why."""
         where = "" if below == "." else f"{below}: "
         notes = []
         if self.links:

@@ -1,7 +1,7 @@
 """The embedded data set: the 1,797 handwritten digits that scikit-learn ships.
 
 DEVIATION(digits): it stands in for CIFAR-10 and ImageNet where nothing may be downloaded. It is
-written as an image set like the real ones, so everything after it is the same code.
+written as an image set like the real ones, so all later steps run the same code.
 """
 
 from collections.abc import Iterator
@@ -78,6 +78,6 @@ def _split(images: np.ndarray, labels: np.ndarray, members: Indices, image_size:
 
 
 def _enlarge(digit: np.ndarray, image_size: int) -> Image.Image:
-    """An RGB image of an 8x8 array with values from 0 to 16."""
+    """Return an RGB image of an 8x8 array with values from 0 to 16."""
     grey = Image.fromarray(np.round(digit * (255 / 16)).astype(np.uint8))
     return grey.resize((image_size, image_size), Image.Resampling.BILINEAR).convert("RGB")

@@ -2,8 +2,8 @@
 
 A line of a list is `folder num_frames label`. The frames are indexed and stay where they are.
 
-READING(clip-data): the supplement names no set of clips; ours is Something-Something, V1 or V2.
-READING(very-short-clips): clips of fewer than 3 frames stay; TSM's training leaves them out.
+READING(clip-data): the supplement names no clip data set; ours is Something-Something, V1 or V2.
+READING(very-short-clips): clips of fewer than 3 frames are kept; TSM's training leaves them out.
 """
 
 import os
@@ -53,7 +53,7 @@ def prepare_frame_lists(
         train_list: list file of the training clips, relative to `source`.
         validation_list: list file of the validation clips, relative to `source`.
         template: names of the frames in a clip's folder, counted from 1.
-        num_classes: how many classes there are; None: as `classes_file` or the training labels say.
+        num_classes: number of classes; None: from `classes_file` or the training labels.
         classes_file: file with a class name per line, relative to `source`; None: classes are named
             by their numbers.
         mean: per channel, pixel values in [0, 1]; None: measured on the training split.
@@ -196,7 +196,7 @@ def _split(source: Path, lines: Sequence[_Line], template: str) -> Split:
 
 
 def _check_frames(source: Path, line: _Line, template: str) -> None:
-    """Look into the clip's folder once: asking for every file takes far longer."""
+    """List the clip's folder once: checking for every file takes far longer."""
     folder = source / line.path
     try:
         there = set(os.listdir(folder))

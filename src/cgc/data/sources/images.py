@@ -2,7 +2,7 @@
 
 Folders are only indexed, their images stay where they are. Parquet images are copied.
 
-DEVIATION(caltech101): a preset trains on Caltech-101 at 112 px, for those who have no ImageNet.
+DEVIATION(caltech101): a preset trains on Caltech-101 at 112 px, for users without ImageNet.
 """
 
 from collections.abc import Iterator, Sequence
@@ -39,9 +39,9 @@ def prepare_images(
         source: folder with `train/<class>/*` and `val/<class>/*` (or `validation/<class>/*`), or
             with Parquet shards `train-*.parquet` and `validation-*.parquet`.
         out_dir: folder of the set.
-        num_classes: how many classes there must be; None: any number.
-        num_train: how many training images there must be; None: any number.
-        num_validation: how many validation images there must be; None: any number.
+        num_classes: required number of classes; None: any number.
+        num_train: required number of training images; None: any number.
+        num_validation: required number of validation images; None: any number.
         mean: per channel, pixel values in [0, 1]; None: measured on the training split.
         std: as `mean`; both or neither.
         max_images: images per split, the same number per class within one; None: all.

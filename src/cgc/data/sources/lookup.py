@@ -1,6 +1,6 @@
-"""Where the source of a data set is looked for, and whether something usable lies there.
+"""Where the source of a data set is expected, and whether it looks usable.
 
-The preparing modules read sources; this only looks, without PyTorch and without opening a file, so
+The preparing modules read sources; this only checks, without PyTorch and without opening a file, so
 that `cgc doctor` is quick and works where PyTorch does not. A test keeps the two in step.
 """
 
@@ -17,14 +17,14 @@ VALIDATION_FOLDERS = ("val", "validation")
 
 
 class Source(NamedTuple):
-    """What a look at a data set's source found."""
+    """The result of looking for a data set's source."""
 
     path: Path | None
     """Where it was looked for; None: the data is embedded."""
     found: str
-    """In which form it is there, or what is wrong."""
+    """Its form, or what is wrong."""
     remedy: str = ""
-    """What to do; nothing when the source is usable as far as one can see."""
+    """What to do; empty if the source looks usable."""
 
 
 def look_for(dataset: Dataset, data_root: Path) -> Source:
@@ -44,7 +44,7 @@ def look_for(dataset: Dataset, data_root: Path) -> Source:
     if not path.is_dir():
         is_fetched = isinstance(dataset, Cifar10) and dataset.download
         return Source(path, "to be downloaded") if is_fetched else Source(path, "missing", remedy)
-    os.listdir(path)  # glob passes over folders that may not be read
+    os.listdir(path)  # glob would skip an unreadable folder silently
     found = _LOOKS[dataset.kind](path, dataset)
     return found._replace(remedy=found.remedy and remedy)
 

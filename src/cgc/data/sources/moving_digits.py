@@ -2,11 +2,11 @@
 
 DEVIATION(moving-digits): they stand in for Something-Something where nothing may be downloaded.
 
-A digit is shown at a place, in a zoom and at an angle. Each of these is a share of a cycle: a digit
-that leaves the frame comes back on the other side, one that has grown to the end starts small. All
-start anywhere, at random, and one of them advances or goes back at an even pace. So each frame is
-distributed alike in all classes, and the reverse of a clip is as likely in the class of the
-opposite direction: without the order of its frames at most half of the clips can be told.
+A digit has a position, a zoom and an angle. Each of these is cyclic: a digit that leaves the frame
+comes back on the other side, one that reaches full size starts small again. All start at random,
+and one of them moves forward or back at a constant speed. So frames have the same distribution in
+all classes, and a reversed clip is equally likely in the class of the opposite direction: without
+the order of the frames, at most half of the clips can be classified correctly.
 """
 
 import math
@@ -53,7 +53,7 @@ def prepare_moving_digits(
         out_dir: folder of the set.
         image_size: side of the frames in px, even, at least 16.
         num_frames: length of the clips, at least 2.
-        clips_per_class: clips of each of the 8 classes in both splits together.
+        clips_per_class: clips of each of the 8 classes, over both splits.
         validation_share: share of clips and of digits held out, between 0 and 1.
         seed: decides everything random.
         max_images: clips per split, the same number per class within one; None: all.
@@ -134,9 +134,9 @@ def render_clip(
 
 
 def states_of_clip(label: int, rng: np.random.Generator, num_frames: int) -> NDArray[np.float64]:
-    """Draw where in its cycle x, y, zoom and angle of every frame are: (num_frames, 4), in [0, 1).
+    """Draw the phases of x, y, zoom and angle in every frame: (num_frames, 4), in [0, 1).
 
-    The reverse of a clip could as well have been drawn for the opposite class.
+    The reverse of a clip is equally likely for the opposite class.
     """
     axis, forward = divmod(label, 2)
     velocity = np.zeros(4)
@@ -147,7 +147,7 @@ def states_of_clip(label: int, rng: np.random.Generator, num_frames: int) -> NDA
 def _draw(padded: Image.Image, state: NDArray[np.float64], image_size: int) -> NDArray[np.uint8]:
     x, y, zoom, angle = state.tolist()
     side = image_size * SMALLEST * (LARGEST / SMALLEST) ** zoom
-    # In the middle of the frame up to less than a pixel, then in whole pixels around the torus.
+    # Draw it at the centre, shifted by less than a pixel, then roll by whole pixels.
     (left, x), (top, y) = divmod(x * image_size, 1), divmod(y * image_size, 1)
     centre = image_size / 2
     upright = _affine(centre + x, centre + y, 8 / side, 2 * math.pi * angle)
@@ -159,6 +159,6 @@ def _draw(padded: Image.Image, state: NDArray[np.float64], image_size: int) -> N
 
 
 def _affine(x: float, y: float, scale: float, angle: float) -> tuple[float, ...]:
-    """From a pixel of the frame to one of the 10 x 10 digit, the digit's centre being at (x, y)."""
+    """Return the map from frame pixels to those of the 10 x 10 digit, with its centre at (x, y)."""
     cos, sin = scale * math.cos(angle), scale * math.sin(angle)
     return (cos, sin, 5 - cos * x - sin * y, -sin, cos, 5 + sin * x - cos * y)

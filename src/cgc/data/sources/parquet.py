@@ -24,10 +24,10 @@ IMAGE_COLUMNS = ("image", "img")
 
 
 def find_shards(source: Path, split: str) -> list[Path]:
-    """The shards of a split in order; none when the split is not there.
+    """Return the shards of a split in order; none if the split is absent.
 
     Raises:
-        UserError: the shards' names promise others, or one is no regular file.
+        UserError: the shards' names imply others, or one is not a regular file.
     """
     pattern = f"{split}-*.parquet"
     shards = sorted(source.glob(pattern)) or sorted(source.glob(f"*/{pattern}"))
@@ -48,7 +48,7 @@ def find_shards(source: Path, split: str) -> list[Path]:
 
 
 def read_split(shards: Sequence[Path]) -> Split:
-    """All labels of a split now, its images row group by row group later.
+    """Read all labels of a split now, its images later, row group by row group.
 
     Raises:
         UserError: a shard is not a Parquet file, lacks a column, or has an image without a label.
@@ -58,7 +58,7 @@ def read_split(shards: Sequence[Path]) -> Split:
 
 
 def read_class_names(shard: Path) -> list[str] | None:
-    """Class names from the schema's metadata: the hub's, or a comma-separated list `classes`.
+    """Return class names from the schema's metadata: the hub's, or a comma-separated `classes`.
 
     Raises:
         UserError: the file or its metadata are damaged.
@@ -96,7 +96,7 @@ def _open(shard: Path) -> Iterator[pq.ParquetFile]:
 
 
 def _image_column(file: pq.ParquetFile, shard: Path) -> str:
-    """The name of the image column, once both columns are seen to be usable."""
+    """Return the name of the image column, after checking both columns."""
     fields = list(file.schema_arrow)
     found = [f.name for f in fields if f.name in IMAGE_COLUMNS and _is_image(f.type)]
     labels = [f.name for f in fields if f.name == "label" and pa.types.is_integer(f.type)]

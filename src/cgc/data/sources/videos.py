@@ -1,7 +1,7 @@
-"""Video files in a folder per class, to tell the classes apart or the direction of time.
+"""Video files in a folder per class, labelled by class or by the direction of time.
 
-DEVIATION(arrow-of-time): real clips for those who have no Something-Something. The files are
-indexed and stay where they are.
+DEVIATION(arrow-of-time): real clips for users without Something-Something. The files are indexed
+and stay where they are.
 """
 
 from collections.abc import Iterator, Sequence
@@ -53,13 +53,13 @@ def prepare_videos(
     """Write folders of video files as a clip set, every folder split in the same proportion.
 
     Args:
-        source: folder with a folder per class and the video files in it.
+        source: folder with a folder of video files per class.
         out_dir: folder of the set.
         task: `classes`: the label is the folder; `arrow_of_time`: every clip is shown forward and
             reversed, both in the same split, and the label is the direction.
         validation_share: share of the files held out, between 0 and 1.
         seed: decides which files are held out.
-        num_clips: how many files there must be; None: any number.
+        num_clips: required number of files; None: any number.
         mean: per channel, pixel values in [0, 1]; None: measured on the training split.
         std: as `mean`; both or neither.
         max_images: clips per split, the same number per class within one; None: all.
@@ -103,7 +103,7 @@ def prepare_videos(
 
 
 def _find_files(source: Path, notes: list[str]) -> tuple[list[_Clip], list[str]]:
-    """The video files in order, labelled by their folders, and the folders' names."""
+    """Return the video files in order, labelled by folder, and the folders' names."""
     if not source.is_dir():
         raise UserError(f"{source} {_WHAT_TO_PUT}: there is no such folder")
     found = find_files(source, ".", EXTENSIONS)
@@ -152,7 +152,7 @@ def _split(source: Path, clips: list[_Clip], notes: list[str]) -> Split:
 
 
 def _judge(source: Path, defects: dict[str, Counted], notes: list[str]) -> None:
-    """Refuse clips that cannot be used, note clips with fewer than there should be."""
+    """Refuse unusable clips, and note clips with missing frames."""
     empty = [f"{source / p} ({c.defect})" for p, c in defects.items() if not c.num_frames]
     if empty:
         raise UserError(

@@ -39,7 +39,7 @@ def clusters_beyond_controls(subject: Subject) -> Finding | None:
 
 
 def kernels_vary_within_classes(subject: Subject) -> Finding | None:
-    """Return which part of the kernels' variance lies within classes, in percent."""
+    """Return the percentage of the kernels' variance that lies within classes."""
     measured = _measured(subject.config)
     if measured is None:
         return None
@@ -50,7 +50,7 @@ def kernels_vary_within_classes(subject: Subject) -> Finding | None:
 def _fraction_within_classes(distances: GateDistances) -> float:
     """Return the variance within classes over the total variance of the kernels.
 
-    From mean distances, whose squares are at most the mean squared ones: the fraction is a lower
+    It uses mean distances, whose squares are at most the mean squared ones: the fraction is a lower
     bound. Between classes: sum_i w_i || mu_i - mu ||^2 = sum_ij w_i w_j inter(i,j)^2 / 2.
     """
     weight_M = distances.counts.double() / distances.counts.sum()
@@ -83,7 +83,7 @@ def _measured(config: Config) -> ClassDistances | None:
 
 
 def _found(config: Config, value: float | str, holds: bool | None = None) -> Finding:
-    """Return a finding on the analysed run, which is named where it is not one of ImageNet's."""
+    """Return a finding on the analysed run, which is named unless it is one of ImageNet's."""
     run = config.gates.run
     preset = config.name if run.startswith("imagenet") else f"{config.name} ({run})"
     return Finding(value, preset, trained_on(config, run), holds, evidence="run")

@@ -1,8 +1,8 @@
 """Checks of the claims of A.2 about optimiser, schedules and new layers.
 
-Each builds what the paper preset configures, and says what it does in the words of
+Each builds what the paper preset configures, and describes it in the words of
 `config/claims.yaml`. So do `claims_a2_data` (augmentation), `claims_a2_steps` (loss, mixup) and
-`claims_a2_runs` (what finished runs tell).
+`claims_a2_runs` (what finished runs show).
 """
 
 from collections.abc import Callable
@@ -21,11 +21,11 @@ from cgc.report.claims.finding import Finding, Subject, anywhere, in_settings
 from cgc.train.optim import learning_rate_multiple, make_optimiser
 
 CLASSES = 4
-STEPS = 10  # optimiser steps that stand for an epoch
+STEPS = 10  # optimiser steps that stand in for an epoch
 
 
 def optimiser(subject: Subject) -> Finding:
-    """Name the optimiser and its hyper-parameters, the same in every group of parameters."""
+    """Name the optimiser and the hyper-parameters of its parameter groups."""
     built = make_optimiser(_cgc_network(subject), subject.setting.train)
     decay, momentum = (
         _listed({group[name] for group in built.param_groups})
@@ -48,7 +48,7 @@ def learning_rate_drops(subject: Subject) -> Finding:
 
 
 def warmup_epochs(subject: Subject) -> Finding:
-    """Return over how many epochs the learning rate rises, if it does so linearly."""
+    """Return how many epochs the learning rate rises for, and whether it does so linearly."""
     rates = _rates(subject.setting.train)
     top = int(rates.argmax())
     linear = np.allclose(rates[: top + 1], np.linspace(0, rates[top], top + 1))
@@ -65,7 +65,7 @@ def cosine(subject: Subject) -> Finding:
 
 
 def _rates(train: Train) -> NDArray[np.float64]:
-    """Return the learning rate of every step of a training with `STEPS` steps in an epoch."""
+    """Return the learning rate of every step of a training with `STEPS` steps per epoch."""
     multiples = [
         learning_rate_multiple(train.schedule, step, STEPS, train.epochs)
         for step in range(train.epochs * STEPS)
@@ -74,12 +74,12 @@ def _rates(train: Train) -> NDArray[np.float64]:
 
 
 def _changes(rates: NDArray[np.float64]) -> list[int]:
-    """Return the steps that are the first with a new rate."""
+    """Return the first step at each new rate."""
     return (np.flatnonzero(~np.isclose(rates[1:], rates[:-1])) + 1).tolist()
 
 
 def last_norms_of_new_layer(subject: Subject) -> Finding:
-    """Look at weight and bias of the last norm of each branch."""
+    """Return the distinct weights and biases of the branches' last norms."""
     layer = ContextGatedConv2d(16, 32, 3)
     norms = [layer.get_submodule(f"{branch}_norm") for branch in layer.branches]
     values = {value for norm in norms for p in norm.parameters() for value in p.tolist()}
@@ -110,7 +110,7 @@ def relative_gate_learning_rate(subject: Subject) -> Finding:
 
 
 def _cgc_network(subject: Subject) -> nn.Module:
-    """Build the setting's context-gated network without memory for its weights."""
+    """Build the setting's context-gated network without allocating its weights."""
     with torch.device("meta"):
         return build_model(subject.setting.model, CLASSES, "cgc")
 

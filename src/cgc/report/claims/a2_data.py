@@ -1,4 +1,4 @@
-"""Checks of the claims of A.2 about data: what training batches do to a few made-up images."""
+"""Checks of the claims of A.2 about data: what training batches do to a few synthetic images."""
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +23,7 @@ from cgc.report.claims.finding import Finding, Subject, in_settings
 
 BLACK, WHITE = (Image.new("RGB", (8, 8), colour) for colour in ("black", "white"))
 NUM_MARKED = 128
-MEAN, STD = (0.5, 0.4, 0.3), (0.25, 0.2, 0.3)  # for checks to which it does not matter which
+MEAN, STD = (0.5, 0.4, 0.3), (0.25, 0.2, 0.3)  # for checks that do not depend on them
 
 
 @contextmanager
@@ -52,7 +52,7 @@ def _prepared(
 
 
 def standardised_channels(subject: Subject) -> Finding:
-    """Return what training and evaluation standardise with, found on black and white images."""
+    """Measure what training and evaluation standardise with, on a black and a white image."""
     dataset: Any = subject.paper.datasets[subject.setting.dataset]
     train = subject.setting.train.model_copy(update={"batch_size": 2})
     with _prepared([BLACK, WHITE], dataset.mean, dataset.std) as folder:
@@ -104,9 +104,9 @@ def _describe_step(step: Any) -> str:
 
 
 def padded_crops(subject: Subject) -> Finding:
-    """Say which windows of a marked image the training batches cut, and whether they mirror them.
+    """Describe the windows that training batches cut from a marked image, and any mirroring.
 
-    A pixel of the marked image holds its row and its column; the margin around it is black.
+    Each pixel of the marked image encodes its row and column; the margin around it is black.
     """
     augment = subject.setting.train.augment
     train = subject.setting.train.model_copy(update={"batch_size": NUM_MARKED})
@@ -147,7 +147,7 @@ def _describe_windows(pixels_B3HW: Tensor, size: int) -> list[str]:
 def _window(pixels_3HW: NDArray[np.int32], size: int) -> tuple[int, int, bool] | None:
     """Return where in the marked image a window begins, and whether it is mirrored.
 
-    Row and column are negative in the margin. None if this is no such window.
+    Row and column are negative in the margin. None if this is not such a window.
     """
     inside = pixels_3HW[2] == 255
     if not inside.any() or pixels_3HW[:, ~inside].any():

@@ -1,6 +1,6 @@
 """Checks of the claims of A.2 that finished runs of the paper preset answer.
 
-Where there is none, what the paper preset configures is checked: the verdict then says so.
+Without such a run they check what the paper preset configures, and the verdict says so.
 """
 
 from collections.abc import Callable, Iterable
@@ -22,7 +22,7 @@ DEFAULT = "imagenet_default"
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A run that was trained and evaluated as it is configured today.
+    """A run that was trained and evaluated as configured today.
 
     Attributes:
         run: which.
@@ -36,7 +36,7 @@ class FinishedRun:
 
 
 def finished_runs(config: Config, setting: str) -> list[FinishedRun]:
-    """Return the finished runs of a setting, if the preset is the paper's, that left a record."""
+    """Return a setting's finished runs with a record; none unless the preset is the paper's."""
     if config.name != PAPER:
         return []
     found = []
@@ -60,7 +60,7 @@ def epochs(subject: Subject) -> Finding:
 
 
 def batch(subject: Subject) -> Finding:
-    """Return the images of an optimiser step, and in how many parts they are normalised."""
+    """Return how many images an optimiser step has, and in how many parts it normalises them."""
     runs = _runs(subject)
     if not runs:
         parts = step_parts(subject.setting.train)
@@ -89,7 +89,7 @@ def runs_per_row(subject: Subject) -> Finding:
 
 
 def differences_from_default(subject: Subject) -> Finding:
-    """Name what differs from the default setting, except the title: configured, and in runs."""
+    """Name what differs from the default setting, except the title, as configured and in runs."""
     default, advanced = (
         setting.model_dump(exclude={"title", "train"}) | setting.train.model_dump()
         for setting in (subject.paper.settings[DEFAULT], subject.setting)
@@ -118,7 +118,7 @@ def _runs(subject: Subject) -> list[FinishedRun]:
 
 
 def _in_runs(runs: Iterable[FinishedRun], values: set[Any]) -> Finding:
-    """Return the value that was found in runs, or all of them where they differ."""
+    """Return the value found in runs, or all values where they differ."""
     first, *others = sorted(values)
     value = " and ".join(map(str, (first, *others))) if others else first
     devices = ", ".join(sorted({each.about["device"] for each in runs}))

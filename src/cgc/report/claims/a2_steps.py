@@ -1,7 +1,7 @@
-"""Checks of the claims of A.2 about a training step: the trainer takes a few, recorded, steps.
+"""Checks of the claims of A.2 about a training step: the trainer takes a few recorded steps.
 
-The images look like their label vectors. What reaches the network is recorded there; the labels
-that reach the loss follow from its gradient: for the cross-entropy over a batch of B images,
+Each image is its label vector. The network records the images that reach it; the labels that reach
+the loss follow from its gradient: for the cross-entropy over a batch of B images,
 d loss / d scores = (softmax(scores) - labels) / B.
 """
 
@@ -62,11 +62,11 @@ class _Batches(list[_Batch]):
 
 
 def _train(train: Train, network: RecordingNetwork, num_steps: int) -> float:
-    """Train for an epoch of a few steps on one process of the CPU; return the mean loss."""
+    """Train for an epoch of a few steps in one process on the CPU; return the mean loss."""
     train = train.model_copy(update={"epochs": 1})
     batches: Any = _Batches([_batch(train)] * num_steps)
     fabric = Fabric(accelerator="cpu", devices=1)
-    unseen = redirect_stderr(StringIO())  # the progress of a claim's few steps is nobody's
+    unseen = redirect_stderr(StringIO())  # nobody needs the progress of these few steps
     with unseen, seeded(0), tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(fabric, network, train, 0, batches, batches[:1], CLASSES, name="claims")
         (row,) = trainer.fit(Path(folder) / "checkpoint.safetensors", fingerprint="claims")
@@ -104,7 +104,7 @@ def step_parts(train: Train) -> list[int]:
 
 
 def mixup(subject: Subject) -> Finding:
-    """Look at the images and labels that training gives to the network and to the loss."""
+    """Compare the images that reach the network with the labels that reach the loss."""
     passes = _recorded(subject.setting.train, num_steps=4)
     images, labels = (torch.cat(tensors) for tensors in zip(*passes, strict=True))
     if _is_one_hot(images) and _is_one_hot(labels):

@@ -18,7 +18,7 @@ FRAMES, SIZE = 8, 224
 
 
 def base_network(subject: Subject) -> Finding:
-    """Name the image network whose parameters remain when the temporal layers are taken away."""
+    """Name the image network whose parameters remain without the temporal layers."""
     spatial = {
         name: _without_time(tensor)
         for name, tensor in _network(subject).state_dict().items()
@@ -31,7 +31,7 @@ def base_network(subject: Subject) -> Finding:
 
 
 def _without_time(tensor: Tensor) -> tuple[int, ...]:
-    """Return the shape of a kernel (O, C, 1, k, k) without its time axis, of others as it is."""
+    """Return a tensor's shape, without the time axis for a kernel (O, C, 1, k, k)."""
     shape = tuple(tensor.shape)
     return (*shape[:2], *shape[3:]) if len(shape) == 5 and shape[2] == 1 else shape
 
@@ -47,7 +47,7 @@ def temporal_stem(subject: Subject) -> Finding:
 
 
 def temporal_blocks(subject: Subject) -> Finding:
-    """Describe the temporal convolutions after the stem's, and count the 1x3x3 between them."""
+    """Describe the temporal convolutions after the stem's, and count the 1x3x3 ones between."""
     kernels, strides, gaps, since = set(), set(), set(), 0
     for row in _rows(subject):
         since += row["kernel"] == "1x3x3"
@@ -90,7 +90,7 @@ def temporal_max_pool(subject: Subject) -> Finding:
 
 
 def other_temporal_pooling(subject: Subject) -> Finding:
-    """Count the layers that pool or skip frames beyond those that A.3 and ResNet-50 have."""
+    """Count the layers that pool or skip frames other than those of A.3 and ResNet-50."""
     pooling = {name for name, m in _network(subject).named_modules() if "Pool" in type(m).__name__}
     rows = [row for row in _rows(subject) if row["layer"] != "fc"]
     lengths = [FRAMES, *(int(row["output_shape"].split("x")[1]) for row in rows)]
@@ -111,7 +111,7 @@ def layers_after_convolutions(subject: Subject) -> Finding:
 
 
 def _layers_as_they_run(model: nn.Module) -> list[nn.Module]:
-    """Return convolutions, norms and ReLUs in the order in which a clip passes them."""
+    """Return convolutions, norms and ReLUs in the order in which a clip passes through them."""
     ran: list[nn.Module] = []
     for layer in model.modules():
         if isinstance(layer, nn.Conv3d | nn.BatchNorm3d | nn.ReLU):
@@ -121,7 +121,7 @@ def _layers_as_they_run(model: nn.Module) -> list[nn.Module]:
 
 
 def _network(subject: Subject) -> nn.Module:
-    """Build the setting's plain network without memory for its weights."""
+    """Build the setting's plain network without allocating its weights."""
     clips = subject.setting.clips
     assert clips is not None, "the setting is one on clips"
     with torch.device("meta"):

@@ -1,7 +1,7 @@
 """The checkable statements of the supplement, and what this artifact finds for each.
 
-`config/claims.yaml` says what the supplement states; the modules of this package look at
-what we have. The verdict says at what: code and settings that do as the supplement says are
+`config/claims.yaml` lists what the supplement states; the modules of this package check what we
+have. The verdict names the evidence: code and settings that follow the supplement are
 `implemented`, whichever preset the table is made for; only a finished run of the paper preset can
 make a claim `reproduced`.
 """
@@ -57,7 +57,7 @@ class Claim(Section):
         return name
 
     def verdict(self, finding: Finding | None) -> Verdict:
-        """Judge what was found; None when nothing was run."""
+        """Judge a finding, which is None when nothing was run."""
         if finding is None or finding.undecided:
             return Verdict.NOT_RUN
         if self.evidence == "code" or finding.evidence == "code":
@@ -92,7 +92,7 @@ def load_claims(path: Path = CLAIMS_FILE) -> list[Claim]:
     """Read the claims.
 
     Raises:
-        UserError: the file is missing, not YAML or not valid; with every problem at once.
+        UserError: the file is missing, not YAML or not valid; the message lists every problem.
     """
     content = read_yaml(path)
     try:
@@ -105,7 +105,7 @@ def check_claims(config: Config) -> pd.DataFrame:
     """Check every claim: a row each, with the paper's value, ours, and the verdict.
 
     Args:
-        config: the preset whose runs are looked at.
+        config: the preset whose runs are checked.
     """
     paper = load_config([PAPER_FILE])
     rows = []

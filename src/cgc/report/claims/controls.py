@@ -10,7 +10,7 @@ from typing import Any
 
 Row = Mapping[str, Any]
 
-# What the kernels must exceed, and the words for it.
+# What the kernels must exceed, and its name in words.
 CONTROLS = {
     "pooled_context": "pooled context",
     "features": "features",
@@ -21,16 +21,16 @@ ABOVE, NOT_CLEARLY_ABOVE, NOT_ABOVE, NOT_RUN = "above", "not clearly above", "no
 
 
 def clusters_sentence(rows: Sequence[Row], claimed_percent: float) -> tuple[str, bool | None]:
-    """Judge the clusters of the modulated kernels by the claim's number and by the controls.
+    """Judge the clusters of the modulated kernels against the claim's number and the controls.
 
     Args:
-        rows: of `gate_controls.json`; a representation may have several, one for each draw.
+        rows: of `gate_controls.json`; a representation may have several, one per draw.
         claimed_percent: share that the supplement states.
 
     Returns:
         a sentence, and whether the gates add clusters: the kernels' share is above
         `claimed_percent`, and their corrected share above that of every control, with intervals
-        over classes that do not overlap where both have one. None where what was not run decides.
+        over classes that do not overlap where both have one. None if a missing run would decide.
     """
     kernels = next((row for row in rows if row["representation"] == "kernels"), None)
     if kernels is None or not _is_measured(kernels):
@@ -62,7 +62,7 @@ def clusters_sentence(rows: Sequence[Row], claimed_percent: float) -> tuple[str,
 
 
 def _relation(kernels: Row, control: Sequence[Row]) -> str:
-    """Say how the kernels' corrected share relates to that of all rows of a control."""
+    """Compare the kernels' corrected share with that of all rows of a control."""
     measured = [row for row in control if _is_measured(row)]
     if any(kernels["corrected_share"] <= row["corrected_share"] for row in measured):
         return NOT_ABOVE

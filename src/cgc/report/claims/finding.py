@@ -1,4 +1,4 @@
-"""What a check of a claim looks at, and what it returns."""
+"""The input and the result of a claim's check."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,7 +10,7 @@ Evidence = Literal["code", "run"]
 
 
 class Verdict(StrEnum):
-    """What was found of a claim, as tables name it.
+    """The verdict on a claim, as tables name it.
 
     Attributes:
         sign: distinguishes it without colour.
@@ -37,12 +37,12 @@ class Verdict(StrEnum):
 
     @property
     def id(self) -> str:
-        """Its name as a part of identifiers."""
+        """Its name for use in identifiers."""
         return self.value.replace(" ", "-")
 
 
 SETTINGS = (Verdict.IMPLEMENTED, Verdict.NOT_IMPLEMENTED)
-"""Verdicts on code and settings, which are no results."""
+"""Verdicts on code and settings, which are not results."""
 
 ANY_PRESET = "any"
 IN_SETTINGS = "paper (settings)"
@@ -50,16 +50,16 @@ IN_SETTINGS = "paper (settings)"
 
 @dataclass(frozen=True)
 class Finding:
-    """What this artifact has where the supplement makes a statement.
+    """What this artifact has for a statement of the supplement.
 
     Attributes:
         value: in the form of the claim's `paper_value`, unless `holds` decides.
         preset: where it was found; `IN_SETTINGS` for what the paper preset configures,
             `ANY_PRESET` for what is the same in all.
-        device: that computed it; None where nothing depends on one.
+        device: that computed it; None where it does not matter.
         holds: whether the statement is true, where comparing with `paper_value` cannot tell.
-        evidence: whether code and configuration were looked at, or a finished run.
-        undecided: whether something that is needed to judge was not run; `value` names it.
+        evidence: whether code and configuration were checked, or a finished run.
+        undecided: whether the verdict needs something that was not run; `value` names it.
     """
 
     value: float | str
@@ -72,13 +72,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class Subject:
-    """What a check looks at.
+    """What a check examines.
 
     Attributes:
-        config: the preset whose runs are looked at.
+        config: the preset whose runs are checked.
         paper: the paper preset, whose settings are compared with the supplement's.
         setting_name: the setting that the claim is about, if any.
-        paper_value: what the supplement gives, if so.
+        paper_value: the supplement's value, if it gives one.
     """
 
     config: Config

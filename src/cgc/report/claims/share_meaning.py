@@ -1,6 +1,6 @@
 """What the measured controls say about the share of A.1, in sentences.
 
-All of it is computed from the rows of `cgc.gates.controls`, so that it holds for the preset shown.
+All of it is computed from the rows of `cgc.gates.controls`, so it holds for the preset shown.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,14 +33,14 @@ VERDICTS = {
 
 @dataclass(frozen=True)
 class ShareMeaning:
-    """Sentences, in the order in which a reader asks.
+    """Sentences, in the order of a reader's questions.
 
     Attributes:
-        number: the share as the paper counts it, and how sure it is.
+        number: the share as the paper counts it, and its intervals.
         bias: what the correction for few images per class leaves.
-        inherited: how separate the classes are in what the gates see, and before.
+        inherited: how separate the classes are in what the gates see, and before that.
         added: the same for kernels of redrawn gates and of the untrained network.
-        verdict: what follows.
+        verdict: the conclusion.
     """
 
     number: str
@@ -84,7 +84,7 @@ def spread_over_trainings(config: Config) -> str:
 
 
 def _in_words(row: Row) -> str:
-    """Return cells of `gates_table`, some of which are words."""
+    """Format cells of `gates_table`, some of which already are words."""
     if row["share_percent"] == NOT_RUN:
         return NOT_RUN
     units = {"share_percent": " %", "corrected_share_percent": " %", "median_cdnv": ""}
@@ -176,7 +176,7 @@ def _relation(rows: Sequence[Row], name: str) -> str | None:
 
 
 def _both(rows: Sequence[Row]) -> str:
-    """Return the corrected share and the CDNV, their range over several rows, or why not."""
+    """Return the corrected share and the CDNV, as ranges over several rows, or why not."""
     draws = f" ({len(rows)} draws)" if len(rows) > 1 else ""
     share = _range([row["corrected_share"] for row in rows], 100)
     cdnv = _range([row["median_cdnv"] for row in rows], 1)

@@ -1,6 +1,6 @@
 """The figures of the supplement and of its notebooks: titles, captions, and what they are made of.
 
-Fig. 1 is the supplement's own (A.1); the others show more of the same results, a notebook each.
+Fig. 1 is the supplement's own (A.1); the others show more of the same results, one per notebook.
 """
 
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ class FigureInfo(Published):
     Attributes:
         title: what it shows, in a few words.
         caption: what it shows, in one or two sentences.
-        alt_text: what one sees, for those who cannot.
-        settings: prefix of the settings it is about; None for the analysed run and for all.
-        stages: make the artefacts of a run that it shows.
-        shows_seeds: whether it shows the gates of other seeds beside those of the analysed run.
+        alt_text: description for readers who cannot see it.
+        settings: prefix of its settings; None for all settings and artefacts of the analysed run.
+        stages: those whose artefacts of a run it shows.
+        shows_seeds: whether it also shows the gates of the analysed run's other seeds.
     """
 
     title: str

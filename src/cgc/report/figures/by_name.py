@@ -1,4 +1,4 @@
-"""The function that draws each figure of a notebook, to draw it without running the notebook."""
+"""The functions that draw the notebooks' figures, for use without running a notebook."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""The CIFAR-10 ablation of A.2 as points: every seed, the mean, and how well it is known."""
+"""The CIFAR-10 ablation of A.2 as points: every seed, the mean, and its interval."""
 
 import textwrap
 from statistics import fmean
@@ -17,7 +17,7 @@ from cgc.report.scores import chance_percent, images_and_seeds, run_metrics, set
 from cgc.report.style import TEXT_WIDTH_INCHES, print_style
 
 NAME = "fig_cifar10_ablation"
-LABEL_LETTERS = 30  # after which a row's label is broken
+LABEL_LETTERS = 30  # after which a row's label wraps
 ROW_INCHES = 0.32
 
 
@@ -58,7 +58,7 @@ def ablation_accuracies(config: Config) -> dict[str, list[float]]:
 
 
 def _draw_row(axes: Axes, row: int, values: list[float]) -> None:
-    """Draw seeds above, equal ones stacked, mean and interval below; numbers at the margin."""
+    """Draw seeds above (equal ones stacked), mean and interval below, numbers in the margin."""
     beside: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "va": "center", "size": 6}
     if not values:
         axes.text(1.02, row, NOT_RUN, style="italic", **beside)

@@ -1,6 +1,6 @@
-"""How the clusters of A.1 come with accuracy: share and CDNV over training, in all data sets run.
+"""How the clusters of A.1 relate to accuracy: share and CDNV over training, on all data sets run.
 
-The preset's own analysed run is drawn, and those of the references.
+It draws the analysed runs of the preset and of the references.
 """
 
 from collections.abc import Iterator, Sequence

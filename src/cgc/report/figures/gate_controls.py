@@ -1,4 +1,4 @@
-"""The share and the CDNV of the modulated kernels against those of what they are compared with."""
+"""Share and CDNV of the modulated kernels, against those of the controls and other trainings."""
 
 from typing import Any
 
@@ -88,7 +88,7 @@ def _about(table: pd.DataFrame) -> list[str]:
 
 
 def _positions(table: pd.DataFrame) -> pd.Series:
-    """Return where each row of the table is drawn, NaN for what has no row in the figure."""
+    """Return where each row of the table is drawn, NaN if the figure has no row for it."""
     heights = {name: row for row, name in enumerate(REPRESENTATIONS)}
     height = table["representation"].map(heights).astype(float)
     draw = table.groupby(["representation", "run"]).cumcount()
@@ -146,7 +146,7 @@ def _draw_others(axes: Axes, table: pd.DataFrame, column: str) -> None:
 
 
 def _draw_frame(axes: Axes, table: pd.DataFrame, column: str) -> None:
-    """Draw a panel's rows; a row without a number says why in a word."""
+    """Draw a panel's rows; a row without a number shows why in a word."""
     rows = len(REPRESENTATIONS)
     axes.set(ylim=(rows - 0.4, -0.6))
     axes.hlines(np.arange(rows - 1) + 0.5, 0, 1, GRID_COLOUR, lw=0.5, transform=_across(axes))
@@ -161,5 +161,5 @@ def _draw_frame(axes: Axes, table: pd.DataFrame, column: str) -> None:
 
 
 def _across(axes: Axes) -> Transform:
-    """Return coordinates that are the panel's fraction horizontally and rows vertically."""
+    """Return coordinates: fractions of the panel horizontally, rows vertically."""
     return axes.get_yaxis_transform()

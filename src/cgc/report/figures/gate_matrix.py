@@ -30,7 +30,7 @@ QUANTITY = "inter(i, j) \N{MINUS SIGN} intra(i)"
 PAPER_SHARE_PERCENT = 93.99  # A.1: "more than", in ResNet-50's last gated layer on ImageNet
 MOST_CELL_VALUES = 12  # classes up to which cells hold numbers
 MOST_CLASS_NAMES = 40  # classes up to which the axes hold names
-_DARK = 0.68  # fraction of the largest magnitude from which colours are dark
+_DARK = 0.68  # fraction of the largest magnitude above which colours are dark
 MOST_VECTOR_CELLS = 100  # classes above which the cells, not the axes, become an image in the PDF
 
 
@@ -40,11 +40,11 @@ def gate_matrix_caption(
     """Return the sentences under Fig. 1: what it shows, and how it relates to the paper's.
 
     Args:
-        preset: name of the configuration; every other than "paper" is said not to be the paper's.
-        network: what was trained, on what.
+        preset: name of the configuration; any but "paper" is marked as not the paper's.
+        network: the network and its training data.
         layer: name of the gated layer.
         counts: images of each class.
-        split: part of the data the images are from.
+        split: the split that the images are from.
     """
     counts_M = np.asarray(counts)
     singles = int((counts_M == 1).sum())
@@ -76,7 +76,7 @@ def gate_matrix_figure(
 ) -> Figure:
     """Draw Fig. 1 as a heat map, diverging about zero, its diagonal left empty.
 
-    Up to 12 classes have their values in the cells, up to 40 their names at the axes and a dot in
+    Up to 12 classes, cells show their values; up to 40, the axes name the classes and a dot marks
     each cell with inter <= intra; beyond that the axes count classes.
 
     Args:
@@ -150,7 +150,7 @@ def in_short_numbers(
 
 
 def heat_map(axes: Axes, matrix_MM: NDArray[np.float64], norm: CenteredNorm) -> ScalarMappable:
-    """Draw a square matrix, its rows downwards."""
+    """Draw a square matrix, its first row on top."""
     M = len(matrix_MM)
     colours: dict[str, Any] = {"cmap": DIVERGING_COLOURS, "norm": norm}
     if M > MOST_VECTOR_CELLS:  # one pixel of an image per cell, never resampled in the PDF
@@ -179,7 +179,7 @@ def _mark_cells(axes: Axes, matrix_MM: NDArray[np.float64], largest: float) -> N
 
 
 def text_colour(value: float, largest: float) -> str:
-    """Return the colour of a text that can be read on the colour of a value."""
+    """Return a text colour that is legible on the colour of a value."""
     return "white" if abs(value) > _DARK * largest else "black"
 
 
@@ -203,7 +203,7 @@ def write_matrix_csv(path: str | Path, distances: GateDistances, classes: Sequen
 
     Four columns lead each row: class, num_images, intra, share_percent (of the row). So
     `pandas.read_csv(path, index_col=[0, 1, 2, 3])` is the square matrix inter - intra, adding
-    `intra` to a row gives inter, and the mean of share_percent is the share of the figure's title.
+    `intra` to a row gives inter, and the mean of share_percent is the share in the figure's title.
 
     Args:
         path: the CSV.

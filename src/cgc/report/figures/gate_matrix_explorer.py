@@ -31,7 +31,7 @@ MOST_NAMED = 20  # classes up to which the whole matrix has names
 MOST_ZOOMED = 10  # classes in the enlarged part
 MOST_CELL_VALUES = 6  # enlarged classes up to which cells hold numbers
 LETTERS = 14  # of a class's name
-PAIRS = 5  # least, and as many most separated pairs
+PAIRS = 5  # at each end, least and most separated
 
 
 def gate_explorer_figure(config: Config) -> Figure:
@@ -74,16 +74,16 @@ def pairs_table(config: Config) -> pd.DataFrame:
 
 
 def similarity_order(inter_MM: NDArray[np.float64]) -> list[int]:
-    """Return the classes in an order where those with close centres are neighbours.
+    """Return an order of the classes in which those with close centres are neighbours.
 
-    That of the leaves of a tree by average linkage, its branches turned for the shortest way.
+    It is the leaf order of an average-linkage tree, its branches turned for the shortest path.
     """
     tree = linkage(squareform(inter_MM, checks=False), "average", optimal_ordering=True)
     return leaves_list(tree).tolist()
 
 
 def least_separated_block(matrix_MM: NDArray[np.float64], size: int) -> range:
-    """Return the neighbouring classes whose differences have the smallest mean."""
+    """Return the block of neighbouring classes with the smallest mean difference."""
     starts = range(len(matrix_MM) - size + 1)
     start = min(starts, key=lambda i: np.nanmean(matrix_MM[i : i + size, i : i + size]))
     return range(start, start + size)

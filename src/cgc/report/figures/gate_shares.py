@@ -19,7 +19,7 @@ BAND_COLOUR, CHANCE_COLOUR, UNTRAINED_COLOUR = "#dddddd", "#8a8a8a", "#cc6a14"
 
 
 def gate_shares_figure(config: Config) -> Figure:
-    """Draw share against depth, with what chance gives and the network before training.
+    """Draw share against depth, with chance and the network before training.
 
     Raises:
         UserError: the shares were not measured.
@@ -55,7 +55,7 @@ def _draw(axes: Axes, table: pd.DataFrame) -> None:
         depth, table["untrained_share_percent"], "s", mfc="white", color=UNTRAINED_COLOUR,
         markersize=5, zorder=3, label="before training",
     )  # fmt: skip
-    # resampled images repeat, so that the interval may lie to one side of the share
+    # resampled images repeat, so the interval may lie to one side of the share
     distance = np.array([share - low, high - share]).clip(min=0)
     interval: dict[str, Any] = {"fmt": "o-", "markersize": 4, "capsize": 2.5, "zorder": 4}
     axes.errorbar(depth, share, distance, label="trained, share as in the paper", **interval)
@@ -72,7 +72,7 @@ def _draw(axes: Axes, table: pd.DataFrame) -> None:
 
 
 def _draw_chance(axes: Axes, table: pd.DataFrame) -> None:
-    """Draw the band of shuffled labels, to half a layer beyond the first and the last."""
+    """Draw the band of shuffled labels, extended half a layer beyond the first and the last."""
     bounds = [numbers(table[f"shuffled_{end}_percent"]) for end in ("low", "high")]
     low, high = (np.pad(bound, 1, mode="edge") for bound in bounds)
     depth = np.concatenate([[0.5], table["depth"].astype(float), [len(table) + 0.5]])

@@ -1,4 +1,4 @@
-"""P3D-A in time (A.3): the frames that a position sees, and accuracy by the frames shown."""
+"""P3D-A in time (A.3): the frames that a position sees, and accuracy by number of frames shown."""
 
 from dataclasses import dataclass
 from statistics import fmean
@@ -51,7 +51,7 @@ def p3d_figure(config: Config) -> Figure:
 
 
 def fields_by_part(model: nn.Module) -> dict[str, int]:
-    """Return how many frames a position sees after each part of a P3D-A network; gates see all."""
+    """Return how many frames a position sees after each part of P3D-A; gates see all."""
     parts = dict(model.named_children())
     counted = [name for name in parts if name in PARTS]
     prefixes = {name: list(parts.values())[: list(parts).index(name) + 1] for name in counted}
@@ -64,7 +64,7 @@ class Accuracy:
 
     Attributes:
         mean: over seeds.
-        low, high: the range of the seeds; of a single one, the 95 % interval for other clips.
+        low, high: the range over seeds; for a single one, the 95 % interval for other clips.
     """
 
     mean: float
@@ -95,7 +95,7 @@ def _accuracy(measured: list[dict[str, Any]], num_frames: int) -> Accuracy:
 def _draw_fields(axes: Axes, config: Config) -> None:
     """Draw a bar for each part of the network, with temporal convolutions and without."""
     setting, clips = video_setting(config)
-    options: dict[str, Any] = {"num_classes": 2}  # the classifier sees no more than the rest
+    options: dict[str, Any] = {"num_classes": 2}  # the classifier does not matter here
     with torch.device("meta"):
         network = build_model(setting.model, count=clips.temporal_count, **options)
         without = build_model(setting.model, temporal=False, **options)

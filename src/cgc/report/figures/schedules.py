@@ -46,7 +46,7 @@ def learning_rates(train: Train) -> pd.DataFrame:
 
 
 def _usual_run(name: str, config: Config) -> Run:
-    """Return a run with the setting's own rate for CGC's layers, where it has one."""
+    """Return a run that keeps the setting's own rate for CGC's layers, if there is one."""
     setting = config.settings[name]
     usual = [v for v in setting.variants if config.variants[v].gate_learning_rate_factor is None]
     return Run(name, (usual or setting.variants)[0], setting.seeds[0])

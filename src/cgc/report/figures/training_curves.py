@@ -61,8 +61,8 @@ def training_curves_figure(config: Config, column: str = "validation_top1_percen
 def read_histories(config: Config) -> pd.DataFrame:
     """Return the histories of all valid runs, with columns `setting`, `variant`, `seed` added.
 
-    A run counts while its evaluation is valid, which knows its training: the weights themselves,
-    which are large, may be elsewhere.
+    A run counts while its evaluation, which records its training, is valid: the weights are large
+    and may be elsewhere.
     """
     histories = [_history(run, config) for run in config.all_runs()]
     return pd.concat(histories, ignore_index=True)

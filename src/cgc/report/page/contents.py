@@ -1,6 +1,6 @@
-"""What the report shows of figures and tables, read again from results/.
+"""The figures and tables of the report, read back from results/.
 
-Nothing is computed here, so that the report says what the published files say.
+Nothing is computed here, so the report says what the published files say.
 """
 
 import base64
@@ -23,12 +23,12 @@ from cgc.report.cells import displayed, header, holds_numbers
 from cgc.report.figures import FIGURES
 from cgc.report.tables import TABLES
 
-LARGEST_WIDTH = 1400  # pixels: two for each that a wide screen shows
+LARGEST_WIDTH = 1400  # pixels: twice those of a wide screen
 
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """One file in results/, and what its record says of it.
+    """One file in results/, with what its record says.
 
     Attributes:
         path: the file.
@@ -50,7 +50,7 @@ class ReportFigure:
         title, caption, alt_text: see `cgc.report.figures.FigureInfo`.
         image: the picture as a data URI.
         size: its width and height, in pixels.
-        source: the file that it is.
+        source: its file.
     """
 
     name: str
@@ -72,8 +72,8 @@ class ReportTable:
         caption: what it shows.
         cells: rounded, with headers in words.
         numeric: the columns that hold numbers.
-        labels: how many columns lead, which say what a row is of.
-        source: the file that it is.
+        labels: number of leading columns that identify a row.
+        source: its file.
     """
 
     name: str
@@ -124,8 +124,8 @@ def read_figure(name: str, config: Config) -> ReportFigure:
 def embedded_image(path: Path) -> tuple[str, tuple[int, int]]:
     """Return a picture as a data URI, on white and not too wide, with its width and height.
 
-    Its caption, which the page has as text, is cut off. WebP keeps lines as sharp as PNG does, and
-    a matrix of 1,000 classes below 2 MB.
+    Its caption, which the page has as text, is cropped. WebP keeps lines as sharp as PNG, and a
+    matrix of 1,000 classes below 2 MB.
     """
     with Image.open(path) as file:
         height = round(file.height * float(file.info.get("Above", 1)))
@@ -147,7 +147,7 @@ def read_report_table(name: str, config: Config) -> ReportTable:
     source, table = published_file(name, ".csv", config), TABLES[name]
     title = header(name.removeprefix("table_"))
     shown = report_table(name, title, table.caption, read_csv(source.path), table.layout.labels)
-    if name == "claims":  # the page chooses by itself
+    if name == "claims":  # the page chooses its columns itself
         return replace(shown, source=source)
     return replace(shown, cells=shown.cells[table.layout.headers], source=source)
 
@@ -155,13 +155,13 @@ def read_report_table(name: str, config: Config) -> ReportTable:
 def report_table(
     name: str, title: str, caption: str, frame: pd.DataFrame, labels: int = 1
 ) -> ReportTable:
-    """Return a frame as a table of the report; its first columns, `labels`, lead each row."""
+    """Return a frame as a table of the report; its first `labels` columns identify a row."""
     numeric = frozenset(header(str(column)) for column in frame if holds_numbers(frame[column]))
     return ReportTable(name, title, caption, displayed(frame), numeric, labels)
 
 
 def read_csv(path: Path) -> pd.DataFrame:
-    """Read a table's CSV; each cell has the type that it was written with, `n/a` is None."""
+    """Read a table's CSV; cells regain the types they were written with, `n/a` becomes None."""
     with path.open(newline="", encoding="utf-8") as file:
         columns, *rows = csv.reader(file)
     cells = [[_cell(text) for text in row] for row in rows]

@@ -1,7 +1,7 @@
 """The report: claims, figures, tables, runs and readings of a preset in one file, `report.html`.
 
-It opens offline and asks for nothing: pictures are embedded, there is no script, and the page's own
-security policy forbids every request. `report.html.jinja` has its structure and its style.
+It opens offline: pictures are embedded, there is no script, and the page's own security policy
+forbids every request. `report.html.jinja` has its structure and its style.
 """
 
 from collections import Counter
@@ -42,7 +42,7 @@ READINGS_FILE = Path("docs/readings.md")
 DEFAULT_PRESET = "tiny"  # config/config.yaml itself
 NARROWING = ("max_images", "max_epochs", "only_variants", "only_seeds")
 
-# Around a table that may be wider than the page: to be scrolled with a finger or the keyboard.
+# Around a table that may be wider than the page, to scroll it by touch or keyboard.
 SCROLLED = '<div class="scroll" role="region" aria-labelledby="{label}" tabindex="0">'
 
 RUNS_CAPTION = (
@@ -67,7 +67,7 @@ def render_report(config: Config) -> str:
     """Return the report of a preset as HTML.
 
     Args:
-        config: the preset; its figures and tables lie in results/ with their records.
+        config: the preset; its figures and tables are in results/ with their records.
 
     Raises:
         UserError: a figure or table is missing, or is not of this preset.
@@ -108,7 +108,7 @@ def render_report(config: Config) -> str:
 
 
 def _meaning(config: Config) -> ShareMeaning | str:
-    """Return what the controls say of the share; why not, where they were not measured."""
+    """Return what the controls say about the share, or why they say nothing."""
     try:
         return meaning_of_share(config)
     except UserError as error:
@@ -121,14 +121,14 @@ def _evidence_table(clusters: Section) -> ReportTable | None:
         return None
     columns = ["representation", "run", "share_percent", "corrected_share_percent", "median_cdnv"]
     rows = clusters.table[columns].copy()
-    rows.loc[rows["run"] == rows["run"].iloc[0], "run"] = None  # the analysed one, as a rule
+    rows.loc[rows["run"] == rows["run"].iloc[0], "run"] = None  # the analysed run, in most rows
     return report_table("evidence", "", EVIDENCE_CAPTION, rows, labels=2)
 
 
 def _questions(own: Evidence, kept: Evidence) -> dict[str, dict[str, str]]:
     """Return the answers to each question by the runs behind them, those of the reference last.
 
-    What this preset answers to the first question stands above all, and is not repeated.
+    This preset's answer to the first question heads the page and is not repeated.
     """
     found = {}
     for each in fields(Evidence):
@@ -146,7 +146,7 @@ def _questions(own: Evidence, kept: Evidence) -> dict[str, dict[str, str]]:
 
 
 def _expected(config: Config) -> ReportTable | str:
-    """Return this preset's numbers beside those of its reference; why not, where it has none."""
+    """Return this preset's numbers next to those of its reference, or why there are none."""
     try:
         rows = compare(config, read_reference(config.preset).config)
     except UserError as error:
@@ -156,7 +156,7 @@ def _expected(config: Config) -> ReportTable | str:
 
 
 def _compared_cells(row: Compared) -> dict[str, str]:
-    """Return a compared number, with as many digits as its allowed variation allows."""
+    """Return a compared number, with as many digits as its allowed variation justifies."""
     decimals = MOST_DECIMALS if row.allowed is None else decimals_for(row.allowed)
     return {
         "number": row.number.name,
@@ -170,14 +170,14 @@ def _compared_cells(row: Compared) -> dict[str, str]:
 
 
 def _groups(claims: pd.DataFrame) -> dict[str, list[dict[Hashable, str]]]:
-    """Return the claims that runs decide, and apart from them those on code and settings."""
+    """Return the claims that runs decide and, separately, those on code and settings."""
     on_settings = claims["Verdict"].isin(SETTINGS)
     groups = {"Empirical claims": claims[~on_settings], "Settings": claims[on_settings]}
     return {name: frame.to_dict("records") for name, frame in groups.items()}
 
 
 def _keywords(config: Config) -> str:
-    """Return what the page's own metadata say, as those of a figure do."""
+    """Return the keywords of the page's own metadata, as in a figure's."""
     return FigureMetadata("Report", config.results_name, origin(config, shown(config))).as_pdf()[
         "Keywords"
     ]
@@ -195,7 +195,7 @@ def _environments(config: Config) -> ReportTable:
 
 
 class Commands:
-    """What to type to make something of a preset again."""
+    """The commands that remake the results of a preset."""
 
     def __init__(self, config: Config) -> None:
         narrowed = {key: getattr(config, key) for key in NARROWING}
@@ -215,7 +215,7 @@ class Commands:
         return " ".join(parts)
 
     def are_complete(self) -> bool:
-        """Tell whether they say all settings, so that none was given in another way."""
+        """Return whether they give all settings, with none given in another way."""
         if not all(path.exists() for path in self._files):
             return False
         said = load_config(self._files, self._narrowed)

@@ -28,9 +28,9 @@ SHIPPED = ("run.json", "history.csv")
 def list_runs(config: Config) -> pd.DataFrame:
     """Return every run of the preset, a row each.
 
-    A run is `trained here`, `shipped` (its records are those of the reference) or `not run`, as it
-    also is when what there is of it was made by other settings or other code. One that was not
-    evaluated has no accuracy.
+    A run is `trained here`, `shipped` (its records are those of the reference) or `not run`, also
+    when its results were made with other settings or other code. One that was not evaluated has no
+    accuracy.
     """
     return frame_of([_run_row(config, run) for run in config.all_runs()])
 
@@ -48,7 +48,7 @@ def _run_row(config: Config, run: Run) -> dict[str, Any]:
 
 
 def is_shipped(config: Config, run: Run) -> bool:
-    """Tell whether the records of a training are those of the preset's reference, byte by byte."""
+    """Return whether a training's records equal those of the preset's reference, byte for byte."""
     ours, theirs = (
         [artefact_of("train_model", str(run), label).path(name) for name in SHIPPED]
         for label in (config.results_name, config.as_reference().results_name)
@@ -60,9 +60,9 @@ def is_shipped(config: Config, run: Run) -> bool:
 
 
 def _weights_hash(config: Config, run: Run) -> str | None:
-    """Return the sha256 of the weights that a run's valid numbers are of; None without any.
+    """Return the sha256 of the weights behind a run's valid numbers; None without any.
 
-    A clone has evaluations without their checkpoints, which only the records know.
+    A clone has evaluations without their checkpoints, so the hash is read from the records.
     """
     trained = artefact_of("train_model", str(run), config.results_name)
     evaluated = valid_artefact("evaluate_model", str(run), config)
@@ -93,7 +93,7 @@ def _run_record(config: Config, run: Run) -> dict[str, Any] | None:
 
 
 def describe_seconds(seconds: float) -> str:
-    """Return a duration as it is read: 48 s, 3.2 min, 5.1 h."""
+    """Return a readable duration: 48 s, 3.2 min, 5.1 h."""
     for unit, size in (("h", 3600), ("min", 60)):
         if seconds >= size:
             return f"{seconds / size:.1f} {unit}"
@@ -101,9 +101,9 @@ def describe_seconds(seconds: float) -> str:
 
 
 def list_environments(config: Config) -> pd.DataFrame:
-    """Return what trained the runs that are shown, and what made the report, a row for each kind.
+    """Return the environments of the shown trainings and of the report, a row for each kind.
 
-    The columns say how many runs, which machine and device, and which versions.
+    The columns give the number of runs, the machine and device, and the versions.
     """
     shown = [run for run in config.all_runs() if _weights_hash(config, run)]
     rows = [_environment_row(about) for run in shown if (about := _run_record(config, run))]

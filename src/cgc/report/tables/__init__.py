@@ -1,6 +1,6 @@
-"""The tables of the supplement and its claims, with their captions, from what runs left behind.
+"""The tables of the supplement and its claims, with their captions, made from run results.
 
-Every number stands beside the preset, the device and `n`, the number of runs behind it.
+Every number comes with the preset, the device and `n`, the number of runs behind it.
 """
 
 from collections.abc import Callable
@@ -30,10 +30,10 @@ class Table(Published):
     Attributes:
         frame: makes it for a preset.
         caption: what it shows.
-        layout: what of it a paper and the report show.
-        settings: prefix of the settings it is about; None for the analysed run and for all.
-        stages: make the artefacts of a run that it shows.
-        shows_seeds: whether it shows the gates of other seeds beside those of the analysed run.
+        layout: what a paper and the report show of it.
+        settings: prefix of its settings; None for all settings and artefacts of the analysed run.
+        stages: those whose artefacts of a run it shows.
+        shows_seeds: whether it also shows the gates of the analysed run's other seeds.
     """
 
     frame: Callable[[Config], pd.DataFrame]
@@ -45,7 +45,7 @@ class Table(Published):
 
 
 class ClaimsTable(Table):
-    """The claims, which show the finished image runs of the paper preset as well."""
+    """The claims, which also show the finished image runs of the paper preset."""
 
     def shown(self, config: Config) -> list[Artefact]:
         """Return the artefacts whose numbers or records it shows."""
@@ -55,7 +55,7 @@ class ClaimsTable(Table):
         return [*super().shown(config), *filter(None, evaluated)]
 
 
-# These import PyTorch, which no rule needs that only names tables.
+# These import PyTorch, which rules that only name tables do not need.
 def _claims(config: Config) -> pd.DataFrame:
     from cgc.report.claims.check import check_claims
 
@@ -161,12 +161,12 @@ def write_published(name: str, config: Config, folder: Path) -> list[Path]:
 
 
 def table_caption(table: Table, config: Config) -> str:
-    """Return what a table shows, and of which preset."""
+    """Return what a table shows, and for which preset."""
     return f"{table.caption} {preset_sentences(config)}"
 
 
 def table_origin(table: Table, config: Config) -> str:
-    """Return commits, date and hashes of a table's numbers; without runs, those of now."""
+    """Return commits, date and hashes of a table's numbers; without runs, the current ones."""
     source = origin(config, table.shown(config))
     hashes = ", ".join(f"{name} {digits}" for name, digits in source.hashes.items())
     return f"Commit {source.commit}; {source.date.date()}; {hashes}."

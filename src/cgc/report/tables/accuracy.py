@@ -26,7 +26,7 @@ def accuracy_table(config: Config, prefix: str) -> pd.DataFrame:
 
 
 def ablation_table(config: Config) -> pd.DataFrame:
-    """Return the rows of the ablation, with their difference to CGC in percentage points."""
+    """Return the rows of the ablation, with their difference from CGC in percentage points."""
     settings_called(ABLATION, config)
     variants = config.settings[ABLATION].variants
     rows = {variant: summary(config, ABLATION, variant, IMAGE_SCORES) for variant in variants}
@@ -61,7 +61,7 @@ def video_table(config: Config) -> pd.DataFrame:
 
 
 def video_setting(config: Config) -> tuple[Setting, Clips]:
-    """Return the video setting and what it says of clips.
+    """Return the video setting and its clip options.
 
     Raises:
         UserError: the preset has none.

@@ -21,11 +21,11 @@ def write_table(
     """Write a table as CSV, Markdown and LaTeX.
 
     Args:
-        frame: one row per line, one column per name; a missing value is a cell without a meaning,
-            a cell without a run holds `NOT_RUN`.
-        stem: the files without their suffix.
-        caption: what the table shows, and of which preset.
-        origin: commit, date and hashes behind it, which LaTeX has in a comment.
+        frame: one row per line, one column per name; a missing value is a cell that cannot have
+            one, a cell without a run holds `NOT_RUN`.
+        stem: path of the files without suffix.
+        caption: what the table shows, and for which preset.
+        origin: commit, date and hashes behind it, in LaTeX as a comment.
         layout: what LaTeX shows; all columns over the whole width when None.
 
     Returns:
@@ -48,12 +48,12 @@ def write_table(
 
 
 def table_markdown(frame: pd.DataFrame) -> str:
-    """Return a table as Markdown: rounded, with headers in words, numbers at the right."""
+    """Return a table as Markdown: rounded, with headers in words, numbers right-aligned."""
     escaped = displayed(frame).map(_escape_markdown)
     align = ["right" if holds_numbers(frame[column]) else "left" for column in frame]
     return escaped.to_markdown(index=False, disable_numparse=True, colalign=align)
 
 
 def _escape_markdown(text: str) -> str:
-    """Return a text that Markdown shows as it is; an underscore inside a word is one anyway."""
+    """Escape Markdown; an underscore inside a word needs no escape."""
     return re.sub(r"[\\|*]|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", text)

@@ -34,11 +34,10 @@ COLUMNS = (
 
 
 def gates_table(config: Config) -> pd.DataFrame:
-    """Return what A.1 counts, by layer, for other representations, and for other seeds.
+    """Return the shares of A.1 by layer, for other representations, and for other seeds.
 
-    Rows: every gated layer of the analysed run, from input to output; what its last layer is
-    compared with, the controls of `cgc.gates.controls`; the last layer of the same variant trained
-    with other seeds.
+    Rows: every gated layer of the analysed run, from input to output; the controls of its last
+    layer, from `cgc.gates.controls`; the last layer of the same variant trained with other seeds.
     """
     analysed, *others = config.gate_runs(config.all_runs())
     rows = _layer_rows(config, str(analysed)) + _control_rows(config, str(analysed))
@@ -59,7 +58,7 @@ def numbers(cells: pd.Series) -> pd.Series:
 
 
 def reasons(table: pd.DataFrame, columns: Sequence[str]) -> list[str]:
-    """Say in a sentence each why cells of these columns hold no number; notes on others stay out.
+    """Say in one sentence per reason why cells of these columns, and no others, hold no number.
 
     Args:
         table: rows of `gates_table`.
@@ -95,7 +94,7 @@ def _control_rows(config: Config, run: str) -> list[dict[str, Any]]:
 
 
 def _measured(config: Config, stage: str, file: str, run: str) -> tuple[Any, dict[str, Any]]:
-    """Return what a stage measured for a run, None if it is not valid, and what it was made on."""
+    """Return what a stage measured for a run, None if not valid, and its `n`, device and preset."""
     artefact = valid_artefact(stage, run, config)
     if artefact is None:
         return None, {"n": 0, "device": NOT_RUN, "preset": config.name}

@@ -1,6 +1,6 @@
-r"""A table for a paper of two columns: booktabs, a caption, a label, as wide as one column or two.
+r"""A table for a two-column paper: booktabs, a caption, a label, one or two columns wide.
 
-It takes `\usepackage{booktabs,tabularx}`. Text columns share what the numbers leave of the line.
+It needs `\usepackage{booktabs,tabularx}`. Text columns share the width that the numbers leave.
 """
 
 from collections.abc import Sequence
@@ -20,13 +20,13 @@ LONGEST_WORD = 14  # letters; longer names may be broken after a point, an under
 
 @dataclass(frozen=True)
 class Layout:
-    """What of a table a paper and the report show; its CSV and its Markdown hold all of it.
+    """What a paper and the report show of a table; its CSV and Markdown hold all of it.
 
     Attributes:
         chosen: names of columns, separated by spaces.
-        labels: how many of them say what a row is of.
-        wide: whether it takes the width of two columns.
-        known: a column that is filled in the rows that a paper shows; in all rows when empty.
+        labels: how many of them identify a row.
+        wide: whether it spans two columns.
+        known: a column; a paper shows only the rows that have a value in it. If empty, all rows.
     """
 
     chosen: str
@@ -54,7 +54,7 @@ def latex_table(
     """
     kinds = dict(zip(shown, numeric, strict=True))
     headers = layout.headers
-    # a first column of text takes what is left, as do others whose texts are long
+    # a first column of text takes the remaining width, as do others with long texts
     stretched = {
         h: not kinds[h] and (i == 0 or shown[h].str.len().max() > LONGEST_WORD)
         for i, h in enumerate(headers)
@@ -90,7 +90,7 @@ def latex_table(
 
 
 def _head(text: str, is_number: bool, is_stretched: bool) -> str:
-    """Return a header; over narrow columns a word to a line, the unit with the last."""
+    """Return a header; over narrow columns one word per line, the unit next to the last."""
     if is_stretched:
         return text.translate(_ESCAPED)
     words = text.translate(_ESCAPED).replace(" (", "~(").split(" ")

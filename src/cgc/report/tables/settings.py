@@ -1,4 +1,4 @@
-"""The settings of A.2 and the video recipe, from the configuration that trains."""
+"""The settings of A.2 and the video recipe, from the configuration that training uses."""
 
 from collections.abc import Iterator
 from typing import Any, get_args
@@ -45,9 +45,9 @@ SUPPLEMENT: dict[str, dict[str, Any]] = {
 def settings_table(config: Config) -> pd.DataFrame:
     """Return every key of every setting: the supplement's value, the paper preset's and this one's.
 
-    A row for each key and for each group of settings with the same three values. A cell without a
-    value is a key that the setting does not have or leaves out, or on which the supplement is
-    silent. What a variant changes stands in brackets.
+    A row for each key and for each group of settings with the same three values. A cell is
+    empty if the setting does not have the key or leaves it out, or if the supplement is silent on
+    it. What a variant changes is in brackets.
     """
     meanings: dict[str, str] = {}
     paper = load_preset("paper")
@@ -82,7 +82,7 @@ def _column(config: Config, name: str, meanings: dict[str, str]) -> dict[str, An
 
 
 def _trained_with(config: Config, name: str) -> dict[str, Any]:
-    """Return the recipe as it trains: shortened, and with what a variant changes in brackets."""
+    """Return the recipe as trained: shortened, and with what a variant changes in brackets."""
     setting = config.settings[name]
     first, *others = (
         list(_items(config.train_settings(Run(name, variant, setting.seeds[0])), "train."))
@@ -97,7 +97,7 @@ def _trained_with(config: Config, name: str) -> dict[str, Any]:
 
 
 def _items(section: Section, prefix: str = "") -> Iterator[tuple[str, str, Any]]:
-    """Yield the path, the meaning and the value of every key, sections within sections too."""
+    """Yield the path, the meaning and the value of every key, including nested sections."""
     for name, field in type(section).model_fields.items():
         value = getattr(section, name)
         if isinstance(value, Section):
@@ -114,7 +114,7 @@ def _is_optional_section(annotation: Any) -> bool:
 
 
 def _merged(orders: list[list[str]]) -> list[str]:
-    """Merge lists of items so that each new one follows the one before it in its own list."""
+    """Merge lists of items so that each new one follows its predecessor in its own list."""
     merged: list[str] = []
     for order in orders:
         position = 0
