@@ -1,4 +1,4 @@
-"""Sections and targets as tables on a terminal."""
+"""Sections as tables on a terminal."""
 
 from typing import Any
 

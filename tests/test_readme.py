@@ -98,6 +98,17 @@ def test_snakemake_command_takes_these_options(command: Command) -> None:
     assert get_argument_parser().parse_args(list(command.words[1:]))
 
 
+@pytest.mark.parametrize("command", commands_of("torchrun"))
+def test_torchrun_command_takes_these_arguments(command: Command) -> None:
+    from torch.distributed.run import get_args_parser
+
+    arguments = get_args_parser().parse_args(list(command.words[1:]))
+    assert (arguments.training_script, *arguments.training_script_args[:1]) == (
+        "cgc",
+        "train-model",
+    )
+
+
 @pytest.mark.parametrize("command", commands_of("git"))
 def test_git_command_exists(command: Command) -> None:
     done = subprocess.run(["git", "--list-cmds=main"], capture_output=True, text=True, check=True)

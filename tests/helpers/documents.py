@@ -13,7 +13,10 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "results/README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-PROGRAMS = ("snakemake", "cgc", "dvc", "git", "uv", ".uv/bin/uv", "pytest", "python3", "export")
+PROGRAMS = (
+    *("snakemake", "cgc", "dvc", "git", "uv", ".uv/bin/uv", "pytest", "python3", "export"),
+    "torchrun",
+)
 
 FENCE = re.compile(r"^ *```(?P<language>\w*)\n(?P<text>.*?)\n *```$", re.M | re.S)
 INLINE = re.compile(r"`([^`]+)`")

@@ -3,6 +3,7 @@
 from collections import Counter
 
 import pytest
+import yaml
 
 from cgc import provenance
 from cgc.config import load_config
@@ -54,7 +55,12 @@ def test_paper_preset_plans_the_runs_of_the_supplement(checkout, monkeypatch):
         "cifar10_ablation": 8 * 3,
         "p3d_a_video": 2,
     }
-    planned = checkout.planned("all", "--configfile", "config/presets/paper.yaml")
+    # by the command that is given to Kubernetes
+    manifest = yaml.safe_load((ROOT / "workflow/kubernetes.yaml").read_text())
+    script = manifest["spec"]["template"]["spec"]["containers"][0]["args"][0]
+    words = script.splitlines()[-1].split()
+    assert words[:4] == ["exec", ".uv/bin/uv", "run", "snakemake"]
+    planned = checkout.planned(*words[4:])
     assert planned["train_model"] == planned["evaluate_model"] == sum(runs.values())
 
 

@@ -38,7 +38,7 @@ def _configs() -> list[triton.Config]:
     ]
 
 
-# a tile's best size depends on O and C channels and on the map's H*W or P positions
+# a tile's best size depends on channels, on the map's H*W or P positions, and on the batch
 _tune = triton.autotune(_configs(), key=["M", "N", "P", "B"])
 
 

@@ -65,7 +65,7 @@ def load_state(model: nn.Module, state: dict[str, torch.Tensor], path: Path, nam
     """Load `state`, read from `path`, into a network called `name`.
 
     Raises:
-        UserError: the state is of another architecture; names the first tensor that differs.
+        UserError: the state is of another architecture, or a value is not finite; names the tensor.
     """
     wanted = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
     given = {key: tuple(tensor.shape) for key, tensor in state.items()}

@@ -27,7 +27,7 @@ def find_shards(source: Path, split: str) -> list[Path]:
     """Return the shards of a split in order; none if the split is absent.
 
     Raises:
-        UserError: the shards' names imply others, or one is not a regular file.
+        UserError: by their names shards are missing or there twice, or one is not a regular file.
     """
     pattern = f"{split}-*.parquet"
     shards = sorted(source.glob(pattern)) or sorted(source.glob(f"*/{pattern}"))

@@ -1,8 +1,8 @@
 """Checks of the claims of A.2 about optimiser, schedules and new layers.
 
 Each builds what the paper preset configures, and describes it in the words of
-`config/claims.yaml`. So do `claims_a2_data` (augmentation), `claims_a2_steps` (loss, mixup) and
-`claims_a2_runs` (what finished runs show).
+`config/claims.yaml`. So do `a2_data` (augmentation), `a2_steps` (loss, mixup) and
+`a2_runs` (what finished runs show).
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """The report: claims, figures, tables, runs and readings of a preset in one file, `report.html`.
 
 It opens offline: pictures are embedded, there is no script, and the page's own security policy
-forbids every request. `report.html.jinja` has its structure and its style.
+forbids every request. `report.html.jinja` has its structure, `report.css.jinja` its style.
 """
 
 from collections import Counter

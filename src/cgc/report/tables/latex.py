@@ -15,7 +15,7 @@ _ESCAPED = str.maketrans(
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
     | {"<": "$<$", ">": "$>$", "\N{MINUS SIGN}": "$-$"}
 )
-LONGEST_WORD = 14  # letters; longer names may be broken after a point, an underscore or a dash
+LONGEST_WORD = 14  # letters; longer names may be broken after . _ - /
 
 
 @dataclass(frozen=True)
