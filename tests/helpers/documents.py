@@ -14,7 +14,15 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "results/README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PROGRAMS = (
-    *("snakemake", "cgc", "dvc", "git", "uv", ".uv/bin/uv", "pytest", "python3", "export"),
+    "snakemake",
+    "cgc",
+    "dvc",
+    "git",
+    "uv",
+    ".uv/bin/uv",
+    "pytest",
+    "python3",
+    "export",
     "torchrun",
 )
 
