@@ -132,7 +132,7 @@ def test_missing_artefact_is_refused_with_the_command_that_makes_it(config):
 def test_figure_with_other_bytes_is_refused(config):
     RESULTS.joinpath("fig1_gate_matrix.csv").write_text("edited")
     message = (
-        "fig1_gate_matrix.csv is not the file that results/fig1_gate_matrix.prov.*: make it anew"
+        "fig1_gate_matrix.csv is not the file that results/fig1_gate_matrix.prov.*: make it again"
     )
     with pytest.raises(UserError, match=message):
         archive._results(config)

@@ -17,7 +17,7 @@ from cgc.config import Config, load_config
 from cgc.errors import UserError
 from cgc.files import read_json
 from cgc.provenance import write_publication
-from cgc.report.drawing import not_run
+from cgc.report.drawing import not_run_error
 from cgc.report.figures import FIGURES, notebooks_of
 from cgc.report.notebook import Notebook, find_root
 from cgc.report.render_notebook import notebook_page, run_notebook
@@ -153,7 +153,7 @@ def test_nothing_is_written_by_hand(checkout: Path) -> None:
 
 def test_missing_table_is_told_in_a_sentence(checkout: Path) -> None:
     def missing(config: Config) -> Any:
-        raise not_run("the table", "fig_gate_shares", config)
+        raise not_run_error("the table", "fig_gate_shares", config)
 
     sentence = Notebook("gate_shares").table(missing)
     assert isinstance(sentence, Markdown)
@@ -167,7 +167,7 @@ def test_sentence_is_shown_as_it_is(checkout: Path) -> None:
 
 def test_sentence_on_missing_results_says_how_to_make_them(checkout: Path) -> None:
     def missing(config: Config) -> str:
-        raise not_run("the controls", "fig_gate_controls", config)
+        raise not_run_error("the controls", "fig_gate_controls", config)
 
     said = Notebook("gate_controls").say(missing)
     assert said.data.startswith("**The controls of preset tiny: not run; make it with")

@@ -107,10 +107,10 @@ def _results(config: Config) -> list[str]:
     records = [RESULTS / f"{name}.provenance.json" for name in targets(config)]
     lacking = [path.name.split(".")[0] for path in records if not _is_of(path, config)]
     if lacking:
-        told = f"results/ has not this preset ({config.results_name}) for {', '.join(lacking)}"
-        raise UserError(f"{told}: {MAKE_ALL}")
+        problem = f"results/ has not this preset ({config.results_name}) for {', '.join(lacking)}"
+        raise UserError(f"{problem}: {MAKE_ALL}")
     if different := verify([], config).different:
-        raise UserError(f"{different[0]}: make it anew, or restore it (`dvc checkout`)")
+        raise UserError(f"{different[0]}: make it again, or restore it (`dvc checkout`)")
     of_preset = [path for path in RESULTS.glob("*.provenance.json") if _is_of(path, config)]
     published = [name for path in of_preset for name in (str(path), *read_record(path)["files"])]
     files = [str(path) for each in provenance.artefacts(config) for path in each.paths()]

@@ -156,7 +156,7 @@ def test_file_of_an_artefact_is_found_without_its_preset(config, chain):
 
 
 def test_file_without_provenance_cannot_be_verified(config):
-    with pytest.raises(UserError, match=r"config/config.yaml has no provenance beside it"):
+    with pytest.raises(UserError, match=r"config/config.yaml has no provenance next to it"):
         verify(["config/config.yaml"], config)
 
 

@@ -9,7 +9,7 @@ from cgc.errors import UserError
 from cgc.report.drawing import (
     captioned_figure,
     figure_caption,
-    not_run,
+    not_run_error,
     say_not_run,
     series_style,
     setting_panels,
@@ -62,7 +62,7 @@ def test_long_name_is_cut() -> None:
 
 
 def test_missing_result_names_the_command_that_makes_it() -> None:
-    error = not_run("the gates", "fig_gate_shares", load_config())
+    error = not_run_error("the gates", "fig_gate_shares", load_config())
     assert isinstance(error, UserError)
     assert str(error) == (
         "the gates of preset tiny: not run; "
@@ -71,7 +71,7 @@ def test_missing_result_names_the_command_that_makes_it() -> None:
 
 
 def test_missing_result_of_another_preset_names_its_file() -> None:
-    error = not_run("the gates", "fig_gate_shares", load_config([PRESETS / "cifar10.yaml"]))
+    error = not_run_error("the gates", "fig_gate_shares", load_config([PRESETS / "cifar10.yaml"]))
     assert str(error).endswith(
         "results/fig_gate_shares.pdf --configfile config/presets/cifar10.yaml`"
     )

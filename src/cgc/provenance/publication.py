@@ -76,17 +76,17 @@ def publish_record(
 
 def with_upstream(sources: Iterable[Artefact]) -> list[Artefact]:
     """Return artefacts and all that they were made from, upstream last."""
-    found: dict[str, Artefact] = {}
+    behind: dict[str, Artefact] = {}
     waiting = list(sources)
     while waiting:
         artefact = waiting.pop(0)
-        if str(artefact) in found:
+        if str(artefact) in behind:
             continue
-        found[str(artefact)] = artefact
+        behind[str(artefact)] = artefact
         if content := read_provenance(artefact.provenance):
             names = [upstream.split(":", 1) for upstream in content["inputs"]]
             waiting += [artefact_of(stage, key, content["preset"]) for stage, key in names]
-    return list(found.values())
+    return list(behind.values())
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def _short_hashes(config: Config, sources: list[Artefact]) -> dict[str, str]:
         elif artefact.stage == "train_model":
             files["checkpoint"].add(hashes["model.safetensors"])
     sums = {"config": config_hash(config)}
-    sums |= {kind: _joint_hash(found) for kind, found in files.items() if found}
+    sums |= {kind: _joint_hash(hashes) for kind, hashes in files.items() if hashes}
     return {kind: digits[:12] for kind, digits in sums.items()}
 
 

@@ -98,13 +98,13 @@ def _closure(entries: Iterable[str], source: Path) -> Iterator[Path]:
     for entry in entries:
         if _file(entry, source) is None:
             raise ValueError(f"there is no module {entry} below {source}")
-    found: set[str] = set()
+    visited: set[str] = set()
     waiting = list(entries)
     while waiting:
         module = waiting.pop()
-        if module in found or _is_outside(module):
+        if module in visited or _is_outside(module):
             continue
-        found.add(module)
+        visited.add(module)
         if path := _file(module, source):
             waiting += [module.rpartition(".")[0], *_read(path, source).imports]
             yield path

@@ -98,11 +98,11 @@ def changes(recorded: Mapping[str, Any], expected: Mapping[str, Any]) -> list[st
 
 def leaves(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return the settings of nested sections by their path."""
-    found: dict[str, Any] = {}
+    flat: dict[str, Any] = {}
     for name, value in content.items():
         is_section = isinstance(value, Mapping)
-        found |= leaves(value, f"{prefix}{name}.") if is_section else {prefix + name: value}
-    return found
+        flat |= leaves(value, f"{prefix}{name}.") if is_section else {prefix + name: value}
+    return flat
 
 
 def _unlike(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

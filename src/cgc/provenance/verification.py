@@ -63,18 +63,18 @@ def verify(
         UserError: a name is none of these, or a record is damaged.
     """
     published, chosen = _everything(config) if not (names := list(names)) else _named(names, config)
-    found = Verified([line for record in published for line in _published(record)])
+    verified = Verified([line for record in published for line in _published(record)])
     asked_for = set(chosen) if names else set()
     chosen += [source for record in published for source in _sources(record)]
     for each in watched(with_upstream(chosen)):
         missing = _missing_files(each)
         if each in asked_for:
-            found.different += [f"{path} is missing" for path in missing]
+            verified.different += [f"{path} is missing" for path in missing]
         else:
-            found.missing += missing
-        found.different += _differences(each, is_whole=not missing)
-        found.num_artefacts += not missing
-    return found
+            verified.missing += missing
+        verified.different += _differences(each, is_whole=not missing)
+        verified.num_artefacts += not missing
+    return verified
 
 
 def _everything(config: Config) -> tuple[list[Path], list[Artefact]]:
@@ -90,11 +90,11 @@ def _named(names: list[str], config: Config) -> tuple[list[Path], list[Artefact]
     chosen: list[Artefact] = []
     for name in names:
         path = Path(os.path.relpath(name))
-        found = [record for record in published_records() if path.as_posix() in _files_of(record)]
+        records = [record for record in published_records() if path.as_posix() in _files_of(record)]
         if name in known:
             chosen.append(known[name])
-        elif found:
-            published += found
+        elif records:
+            published += records
         else:
             chosen.append(_artefact_with(path))
     return published, chosen
@@ -116,7 +116,7 @@ def _artefact_with(path: Path) -> Artefact:
         if recorded and (path == provenance or path.name in recorded["files"]):
             return artefact_of(recorded["stage"], recorded["key"], recorded["preset"])
     raise UserError(
-        f"{path} has no provenance beside it, and no record in {RESULTS}/ names it: give a "
+        f"{path} has no provenance next to it, and no record in {RESULTS}/ names it: give a "
         "published file, a file of an artefact, or STAGE:KEY as `cgc status` lists them"
     )
 

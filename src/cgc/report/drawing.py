@@ -76,7 +76,7 @@ def short_name(name: str, letters: int = MOST_NAME_LETTERS) -> str:
     return name if len(name) <= letters else name[: letters - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
-def not_run(what: str, figure: str, config: Config) -> UserError:
+def not_run_error(what: str, figure: str, config: Config) -> UserError:
     """Return the error for missing results that a figure needs.
 
     Args:

@@ -201,9 +201,9 @@ def _video(configs: Sequence[Config]) -> Section:
         if VIDEO not in config.settings:
             continue
         others = [name for name in config.settings[VIDEO].variants if name != "plain"]
-        found = [row for name in others if (row := _compared(config, VIDEO, name, "plain"))]
-        rows += found
-        said = " ".join(_difference_in_words(row) for row in found)
+        differences = [row for name in others if (row := _compared(config, VIDEO, name, "plain"))]
+        rows += differences
+        said = " ".join(_difference_in_words(row) for row in differences)
         if said:
             chance = f" Chance is {_chance(config, VIDEO):.0f} %."
             answers[_title(config, VIDEO)] = f"{said}{chance}"

@@ -56,7 +56,7 @@ def standardised_channels(subject: Subject) -> Finding:
     dataset: Any = subject.paper.datasets[subject.setting.dataset]
     train = subject.setting.train.model_copy(update={"batch_size": 2})
     with _prepared([BLACK, WHITE], dataset.mean, dataset.std) as folder:
-        found = [
+        statistics = [
             _mean_and_deviation(*next(iter(batches)))
             for batches in (
                 train_batches(folder, train, None, seed=0, workers=0),
@@ -64,11 +64,11 @@ def standardised_channels(subject: Subject) -> Finding:
             )
         ]
     values = dict.fromkeys(
-        f"means {_listed(mean)}; deviations {_listed(deviation)}" for mean, deviation in found
+        f"means {_listed(mean)}; deviations {_listed(deviation)}" for mean, deviation in statistics
     )
     imagenet = ResNet50_Weights.IMAGENET1K_V1.transforms()
     expected = torch.tensor([imagenet.mean, imagenet.std])
-    holds = all(torch.allclose(torch.stack(pair), expected, atol=1e-4) for pair in found)
+    holds = all(torch.allclose(torch.stack(pair), expected, atol=1e-4) for pair in statistics)
     return in_settings(" in training, in evaluation ".join(values), holds)
 
 

@@ -39,7 +39,7 @@ def finished_runs(config: Config, setting: str) -> list[FinishedRun]:
     """Return a setting's finished runs with a record; none unless the preset is the paper's."""
     if config.name != PAPER:
         return []
-    found = []
+    finished = []
     for run in config.all_runs():
         trained = artefact_of("train_model", str(run), config.results_name)
         paths = trained.path("run.json"), trained.path("history.csv")
@@ -47,8 +47,8 @@ def finished_runs(config: Config, setting: str) -> list[FinishedRun]:
             continue
         if valid_artefact("evaluate_model", str(run), config):
             about = read_json(paths[0], made_by="train_model")
-            found.append(FinishedRun(run, about, len(pd.read_csv(paths[1]))))
-    return found
+            finished.append(FinishedRun(run, about, len(pd.read_csv(paths[1]))))
+    return finished
 
 
 def epochs(subject: Subject) -> Finding:
@@ -118,7 +118,7 @@ def _runs(subject: Subject) -> list[FinishedRun]:
 
 
 def _in_runs(runs: Iterable[FinishedRun], values: set[Any]) -> Finding:
-    """Return the value found in runs, or all values where they differ."""
+    """Return the value finished in runs, or all values where they differ."""
     first, *others = sorted(values)
     value = " and ".join(map(str, (first, *others))) if others else first
     devices = ", ".join(sorted({each.about["device"] for each in runs}))

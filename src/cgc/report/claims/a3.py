@@ -56,7 +56,7 @@ def temporal_blocks(subject: Subject) -> Finding:
             strides.add(row["stride"])
             gaps.add(str(since))
             since = 0
-    kernel, stride, gap = (" or ".join(sorted(found)) for found in (kernels, strides, gaps))
+    kernel, stride, gap = (" or ".join(sorted(values)) for values in (kernels, strides, gaps))
     return in_settings(f"kernel {kernel}, stride {stride}, after every {gap} 1x3x3")
 
 
@@ -85,8 +85,8 @@ def _distance_from_shift(layer: nn.Conv3d) -> float:
 def temporal_max_pool(subject: Subject) -> Finding:
     """Describe the max pooling along time."""
     pools: list[Any] = [m for m in _network(subject).modules() if isinstance(m, nn.MaxPool3d)]
-    found = [f"kernel {pool.kernel_size[0]}, stride {pool.stride[0]}" for pool in pools]
-    return in_settings("; ".join(found) or "none")
+    pooling = [f"kernel {pool.kernel_size[0]}, stride {pool.stride[0]}" for pool in pools]
+    return in_settings("; ".join(pooling) or "none")
 
 
 def other_temporal_pooling(subject: Subject) -> Finding:

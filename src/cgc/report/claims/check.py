@@ -111,7 +111,7 @@ def check_claims(config: Config) -> pd.DataFrame:
     rows = []
     for claim in load_claims():
         finding = CHECKS[claim.check](Subject(config, paper, claim.setting, claim.paper_value))
-        found = finding or Finding(NOT_RUN, config.name, NOT_RUN)
+        shown = finding or Finding(NOT_RUN, config.name, NOT_RUN)
         rows.append(
             {
                 "id": claim.id,
@@ -119,9 +119,9 @@ def check_claims(config: Config) -> pd.DataFrame:
                 "statement": claim.text,
                 "measured": claim.measured,
                 "paper_value": claim.paper_value,
-                "our_value": found.value,
-                "preset": found.preset,
-                "device": found.device,
+                "our_value": shown.value,
+                "preset": shown.preset,
+                "device": shown.device,
                 "verdict": claim.verdict(finding).value,
                 "target": claim.target,
             }

@@ -35,13 +35,13 @@ def clusters_sentence(rows: Sequence[Row], claimed_percent: float) -> tuple[str,
     kernels = next((row for row in rows if row["representation"] == "kernels"), None)
     if kernels is None or not _is_measured(kernels):
         return f"kernels {_why_not_run([kernels] if kernels else [])}", None
-    found = {name: [row for row in rows if row["representation"] == name] for name in CONTROLS}
-    relations = {name: _relation(kernels, found[name]) for name in CONTROLS}
+    rows_of = {name: [row for row in rows if row["representation"] == name] for name in CONTROLS}
+    relations = {name: _relation(kernels, rows_of[name]) for name in CONTROLS}
     is_above_claim = 100 * kernels["share"] > claimed_percent
 
     def list_controls(relation: str, about: Callable[[Sequence[Row]], str]) -> str:
         names = [name for name in CONTROLS if relations[name] == relation]
-        return _joined([f"{CONTROLS[name]} {about(found[name])}" for name in names])
+        return _joined([f"{CONTROLS[name]} {about(rows_of[name])}" for name in names])
 
     compared = [
         f"{relation} {controls}"

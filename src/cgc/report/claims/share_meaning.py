@@ -11,7 +11,7 @@ from cgc.config import Config
 from cgc.files import read_json
 from cgc.report.cells import NOT_RUN
 from cgc.report.claims.controls import clusters_sentence
-from cgc.report.drawing import not_run
+from cgc.report.drawing import not_run_error
 from cgc.report.figures.gate_matrix import PAPER_SHARE_PERCENT, in_words
 from cgc.report.scores import valid_artefact
 from cgc.report.tables.gates import gates_table, layers_of
@@ -59,7 +59,7 @@ def meaning_of_share(config: Config) -> ShareMeaning:
     run = config.gates.run
     artefact = valid_artefact("measure_controls", run, config)
     if artefact is None:
-        raise not_run(f"the controls of {run}", "fig_gate_controls", config)
+        raise not_run_error(f"the controls of {run}", "fig_gate_controls", config)
     return explain_share(
         read_json(artefact.folder / "gate_controls.json", made_by="measure_controls")
     )
@@ -74,7 +74,7 @@ def spread_over_trainings(config: Config) -> str:
     table = gates_table(config)
     analysed = layers_of(table).iloc[-1]
     if not analysed["n"]:
-        raise not_run(f"the shares of {config.gates.run}", "fig_gate_controls", config)
+        raise not_run_error(f"the shares of {config.gates.run}", "fig_gate_controls", config)
     is_other = table["run"] != analysed["run"]
     trainings = [analysed.to_dict(), *table[is_other].to_dict("records")]
     if len(trainings) == 1:
@@ -154,11 +154,11 @@ def _compared(rows: Sequence[Row], words: Mapping[str, str]) -> str:
     listed = (
         f"Corrected share and median CDNV: {'; '.join(stated)}; the kernels {_both([kernels])}."
     )
-    found = {
+    names_of = {
         relation: [word for name, word in words.items() if _relation(rows, name) == relation]
         for relation in ("smaller than that of", "larger than that of", "in the range of")
     }
-    parts = [f"{relation} {', '.join(names)}" for relation, names in found.items() if names]
+    parts = [f"{relation} {', '.join(names)}" for relation, names in names_of.items() if names]
     if not parts:
         return listed
     return f"{listed} The kernels' CDNV is {', and '.join(parts)} (small is separate)."

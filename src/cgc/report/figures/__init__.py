@@ -37,7 +37,8 @@ FIGURES = {
         "Distance between the centres of classes i and j minus the mean distance to the centre of "
         "class i, for the modulated kernels of the last gated layer (Fig. 1 of the supplement).",
         "A square heat map, a row and a column for each class, its diagonal empty. Blue cells are "
-        "class pairs that lie further apart than the first class is wide, orange cells the others.",
+        "class pairs whose distance exceeds the spread within the first class, orange cells the "
+        "others.",
         stages=("measure_gates",),
     ),
     "fig_gate_matrix_explorer": FigureInfo(

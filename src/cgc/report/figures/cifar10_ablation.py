@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from cgc.config import Config, Run
 from cgc.report.cells import NOT_RUN
-from cgc.report.drawing import GRID_COLOUR, captioned_figure, figure_caption, not_run
+from cgc.report.drawing import GRID_COLOUR, captioned_figure, figure_caption, not_run_error
 from cgc.report.names import ABLATION, trained_name, variant_name
 from cgc.report.paired import interval_of_mean
 from cgc.report.rounding import with_uncertainty
@@ -29,7 +29,7 @@ def ablation_figure(config: Config) -> Figure:
     """
     accuracies = ablation_accuracies(config)
     if not any(accuracies.values()):
-        raise not_run("the ablation", NAME, config)
+        raise not_run_error("the ablation", NAME, config)
     with print_style():
         caption = figure_caption(NAME, config)
         height = ROW_INCHES * len(accuracies) + 0.7

@@ -17,7 +17,13 @@ from cgc.config import Config
 from cgc.files import read_json
 from cgc.paths import checkpoint_dir
 from cgc.reference.kept import read_reference, references
-from cgc.report.drawing import GRID_COLOUR, captioned_figure, figure_caption, not_run, series_style
+from cgc.report.drawing import (
+    GRID_COLOUR,
+    captioned_figure,
+    figure_caption,
+    not_run_error,
+    series_style,
+)
 from cgc.report.figures.gate_controls import REPRESENTATIONS
 from cgc.report.figures.gate_matrix import PAPER_SHARE_PERCENT
 from cgc.report.names import trained_name
@@ -43,7 +49,7 @@ def evidence_figure(config: Config) -> Figure:
     """
     points = evidence_points(config)
     if points.empty:
-        raise not_run(f"the controls of {config.gates.run}", NAME, config)
+        raise not_run_error(f"the controls of {config.gates.run}", NAME, config)
     with print_style():
         caption = figure_caption(NAME, config, *_about(points))
         figure = captioned_figure(TEXT_WIDTH_INCHES, HEIGHT_INCHES, caption, "constrained")

@@ -11,7 +11,7 @@ from matplotlib.transforms import Transform
 
 from cgc.config import Config
 from cgc.report.cells import NOT_RUN
-from cgc.report.drawing import GRID_COLOUR, captioned_figure, figure_caption, not_run
+from cgc.report.drawing import GRID_COLOUR, captioned_figure, figure_caption, not_run_error
 from cgc.report.figures.gate_matrix import PAPER_SHARE_PERCENT
 from cgc.report.style import TEXT_WIDTH_INCHES, print_style
 from cgc.report.tables.gates import gates_table, layers_of, numbers, reasons
@@ -43,7 +43,7 @@ def gate_controls_figure(config: Config) -> Figure:
     """
     table = compared_rows(gates_table(config))
     if not table["n"][~_is_other(table)].any():
-        raise not_run(f"the shares and controls of {config.gates.run}", NAME, config)
+        raise not_run_error(f"the shares and controls of {config.gates.run}", NAME, config)
     with print_style():
         caption = figure_caption(NAME, config, *_about(table))
         height = ROW_INCHES * len(REPRESENTATIONS) + 1

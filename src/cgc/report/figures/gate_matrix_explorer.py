@@ -15,7 +15,7 @@ from scipy.spatial.distance import squareform
 
 from cgc.config import Config
 from cgc.gates.measured import ClassDistances, load_measured
-from cgc.report.drawing import captioned_figure, figure_caption, not_run, short_name
+from cgc.report.drawing import captioned_figure, figure_caption, not_run_error, short_name
 from cgc.report.figures.gate_matrix import (
     MOST_CLASS_NAMES,
     QUANTITY,
@@ -119,7 +119,7 @@ def extreme_pairs(
 def _measured(config: Config) -> ClassDistances:
     artefact = valid_artefact("measure_gates", config.gates.run, config)
     if artefact is None:
-        raise not_run(f"the gate distances of {config.gates.run}", NAME, config)
+        raise not_run_error(f"the gate distances of {config.gates.run}", NAME, config)
     return load_measured(artefact.folder / "gate_distances.safetensors")
 
 

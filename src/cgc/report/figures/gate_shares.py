@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cgc.config import Config
-from cgc.report.drawing import captioned_figure, figure_caption, not_run
+from cgc.report.drawing import captioned_figure, figure_caption, not_run_error
 from cgc.report.figures.gate_matrix import PAPER_SHARE_PERCENT
 from cgc.report.style import TEXT_WIDTH_INCHES, print_style
 from cgc.report.tables.gates import gates_table, layers_of, numbers, reasons
@@ -26,7 +26,7 @@ def gate_shares_figure(config: Config) -> Figure:
     """
     table = layers_of(gates_table(config))
     if not table["n"].any():
-        raise not_run(f"the shares of all gated layers of {config.gates.run}", NAME, config)
+        raise not_run_error(f"the shares of all gated layers of {config.gates.run}", NAME, config)
     measured = table.iloc[0]
     about = (
         f"{config.gates.run}, {measured['num_images']:,} images, {measured['images_per_class']:,} "

@@ -11,7 +11,7 @@ from cgc.config import Config, Run
 from cgc.provenance import artefact_of
 from cgc.report.drawing import (
     draw_chance,
-    not_run,
+    not_run_error,
     say_not_run,
     setting_panels,
     variant_style,
@@ -44,7 +44,7 @@ def training_curves_figure(config: Config, column: str = "validation_top1_percen
     """
     histories = read_histories(config)
     if histories.empty:
-        raise not_run("the trainings", NAME, config)
+        raise not_run_error("the trainings", NAME, config)
     with print_style():
         caption = f"{AXIS_LABELS[column].capitalize()} {_CURVES} {preset_sentences(config)}"
         figure, panels = setting_panels(config, PAGE_WIDTH_INCHES, 2.2, caption)

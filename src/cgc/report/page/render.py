@@ -130,7 +130,7 @@ def _questions(own: Evidence, kept: Evidence) -> dict[str, dict[str, str]]:
 
     This preset's answer to the first question heads the page and is not repeated.
     """
-    found = {}
+    answers_of = {}
     for each in fields(Evidence):
         ours, theirs = (getattr(evidence, each.name) for evidence in (own, kept))
         answers = {
@@ -141,8 +141,8 @@ def _questions(own: Evidence, kept: Evidence) -> dict[str, dict[str, str]]:
         if each.name != "clusters":
             answers = (ours.answers or {"This preset": f"{NOT_RUN}."}) | answers
         if each.name != "runs" and answers:
-            found[ours.question] = {name: a.replace("`", "") for name, a in answers.items()}
-    return found
+            answers_of[ours.question] = {name: a.replace("`", "") for name, a in answers.items()}
+    return answers_of
 
 
 def _expected(config: Config) -> ReportTable | str:
