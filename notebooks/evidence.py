@@ -88,7 +88,7 @@ notebook.say(lambda config: evidence.video.said)
 notebook.table(lambda config: evidence.video.shown)
 
 # %% [markdown]
-# ## Which runs these are
+# ## The runs
 
 # %%
 notebook.table(lambda config: evidence.runs.shown)

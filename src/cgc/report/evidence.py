@@ -118,9 +118,10 @@ def _clusters(configs: Sequence[Config]) -> Section:
         "A.1: Do modulated kernels cluster by class, beyond what context and features already do?",
         answers,
         table,
-        "A share says that classes differ, not that the gates make them differ: images of a class "
-        "are alike before any gate sees them. Only what the kernels have beyond their inputs and "
-        "beyond redrawn gates is the gates' own. None of these networks was trained on ImageNet.",
+        "A share shows that classes differ, not that the gates make them differ: images of a "
+        "class are alike before any gate sees them. Only what the kernels have beyond their "
+        "inputs and beyond redrawn gates comes from the gates. None of these networks was trained "
+        "on ImageNet.",
         figures,
     )
 
@@ -144,7 +145,7 @@ def _layers(configs: Sequence[Config]) -> Section:
         "A.1: In which layers?",
         answers,
         pd.concat(frames)[columns] if frames else None,
-        "Layers see different inputs, so that a difference between two of them is not the gates' "
+        "Layers see different inputs, so a difference between two of them is not due to the gates "
         "alone.",
     )
 
@@ -162,8 +163,8 @@ def _accuracy(configs: Sequence[Config]) -> Section:
         "A.2: Is a context-gated network more accurate than a plain one?",
         answers,
         frame_of(rows) if rows else None,
-        "The supplement states settings and no accuracies for these networks; short trainings of "
-        "small networks do not decide what long trainings of large ones would give.",
+        "The supplement states settings, but no accuracies, for these networks; short trainings "
+        "of small networks do not predict those of long trainings of large ones.",
     )
 
 
@@ -233,7 +234,7 @@ def _runs(configs: Sequence[Config]) -> Section:
             }
         )
     return Section(
-        "Which runs these are",
+        "The runs",
         {},
         frame_of(rows) if rows else None,
         "Hours are the sum of the trainings' wall times, each in one thread of a busy machine.",

@@ -19,11 +19,12 @@ def markdown_page(evidence: Evidence, link: Callable[[str], str]) -> str:
         link: turns a path from the repository's root into one from the page.
     """
     about = (
-        "What runs of this artifact say about the supplement's questions. Every number comes from "
-        "a run that was finished; settings, seed, commit, device and seconds of each are in "
-        f"[results/reference]({link('results/reference')}). This page is written from those files "
-        "by `uv run tools/write_results.py`. Intervals hold 95 %: over seeds they are for other "
-        "trainings (Student's t over pairs of the same seed), over images for other images only."
+        "The supplement's questions, answered by runs of this artifact. Every number comes from a "
+        "finished run; settings, seed, commit, device and seconds of each are in "
+        f"[results/reference]({link('results/reference')}), from which "
+        "`uv run tools/write_results.py` writes this page. Intervals hold 95 %: over seeds, for "
+        "other trainings (Student's t over pairs with the same seed); over images, for other "
+        "images only."
     )
     lines = ["# Results", "", _wrapped(about)]
     for section in (getattr(evidence, each.name) for each in fields(evidence)):
