@@ -52,7 +52,7 @@ FIGURES = {
     ),
     "fig_gate_shares": FigureInfo(
         "Separated class pairs by depth",
-        "Share of ordered class pairs that are further apart than the first class is wide, in "
+        "Share of ordered class pairs whose distance exceeds the spread within the first class, in "
         "every gated layer, with its bootstrap interval, and the share corrected for few images "
         "per class. From 5 images per class on shuffled labels give nearly 0, and constant gates, "
         "as before training, exactly 0: neither is evidence.",
@@ -64,10 +64,10 @@ FIGURES = {
     ),
     "fig_gate_controls": FigureInfo(
         "What the share means",
-        "Share of ordered class pairs that are further apart than the first class is wide, and "
-        "median CDNV, the variance within classes relative to their distance: for the modulated "
-        "kernels of the last gated layer and for what they are compared with. The corrected share "
-        "is without the bias of few images per class.",
+        "Share of ordered class pairs whose distance exceeds the spread within the first class, "
+        "and median CDNV, the variance within classes relative to their distance: for the "
+        "modulated kernels of the last gated layer and for what they are compared with. The "
+        "corrected share is without the bias of few images per class.",
         "A row each for the modulated kernels, kernels of redrawn gates, the pooled context, the "
         "layer's input, that of the plain network, and pixels. Left, filled points with bars for "
         "the share, rings for the corrected share, and a dotted line at the supplement's 93.99 %; "
