@@ -198,6 +198,13 @@ def test_what_is_no_regular_file_is_named_and_not_opened(config, chain, put, fil
         verify([], config)
 
 
+def test_file_that_is_no_spec_is_refused_and_not_to_be_deleted(tmp_path):
+    (tmp_path / "README.md").write_text("# Read me")
+    with pytest.raises(UserError, match=r"README.md is not a spec of train_model") as refusal:
+        job.start(tmp_path / "README.md", "train_model")
+    assert "delete" not in str(refusal.value)
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -7,7 +7,7 @@ import pytest
 from helpers.checkout import Checkout
 
 
-def assert_told(done, *parts):
+def assert_message(done, *parts):
     output = done.stdout + done.stderr
     assert done.returncode != 0
     assert "Traceback" not in output
@@ -27,14 +27,14 @@ def assert_told(done, *parts):
     ],
 )
 def test_config_that_is_not_valid_is_refused_before_anything_runs(checkout, setting, parts):
-    assert_told(checkout.snakemake("-n", "all", "--config", setting), *parts)
+    assert_message(checkout.snakemake("-n", "all", "--config", setting), *parts)
 
 
 def test_missing_data_folder_says_what_to_put_where(checkout):
     done = checkout.snakemake(
         "data/prepared/cifar10/cifar10/train.arrow", "--configfile", "config/presets/cifar10.yaml"
     )
-    assert_told(done, "cgc: data/raw/cifar10 has no CIFAR-10: put there cifar-10-python.tar.gz")
+    assert_message(done, "cgc: data/raw/cifar10 has no CIFAR-10: put there cifar-10-python.tar.gz")
     assert not (checkout.folder / "data/prepared/cifar10/cifar10/train.arrow").exists()
 
 
@@ -42,7 +42,9 @@ def test_results_that_cannot_be_written_are_named(checkout):
     (checkout.folder / "data").write_text("a file where a folder should be")
     spec = checkout.run("cgc", "spec", "prepare_data:digits").stdout.strip()
     done = checkout.run("cgc", "prepare-data", spec)
-    assert_told(done, "cgc: data/prepared/tiny/digits cannot be written to", "choose another one")
+    assert_message(
+        done, "cgc: data/prepared/tiny/digits cannot be written to", "choose another one"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +82,7 @@ this.finish()
 def test_corrupt_checkpoint_is_named(prepared):
     pretend_to_have_trained(prepared, b"not a checkpoint")
     done = prepared.snakemake(f"results/tiny-short/metrics/{RUN}/metrics.json", *SHORT)
-    assert_told(done, "model.safetensors is corrupt", "restore it, or delete it")
+    assert_message(done, "model.safetensors is corrupt", "restore it, or delete it")
 
 
 @pytest.mark.slow
@@ -90,12 +92,12 @@ def test_checkpoint_with_other_bytes_than_recorded_is_named(prepared):
         b"other"
     )
     done = prepared.snakemake(f"results/tiny-short/metrics/{RUN}/metrics.json", *SHORT)
-    assert_told(done, "model.safetensors is not the file that", "provenance.json records")
+    assert_message(done, "model.safetensors is not the file that", "provenance.json records")
 
 
 def test_damaged_provenance_is_named(prepared):
     path = prepared.folder / "data/prepared/tiny-short/digits/provenance.json"
     path.write_text("{")
-    assert_told(prepared.snakemake("-n", "all", *SHORT), "provenance.json is not readable JSON")
+    assert_message(prepared.snakemake("-n", "all", *SHORT), "provenance.json is not readable JSON")
     path.write_text(json.dumps({"stage": "prepare_data"}))
-    assert_told(prepared.snakemake("-n", "all", *SHORT), "not a provenance file of this version")
+    assert_message(prepared.snakemake("-n", "all", *SHORT), "not a provenance file of this version")

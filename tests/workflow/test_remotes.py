@@ -28,7 +28,7 @@ def cached(checkout, path):
 MD5 = "import hashlib, sys; print(hashlib.md5(open(sys.argv[1], 'rb').read()).hexdigest())"
 
 
-def assert_told(done, *parts):
+def assert_message(done, *parts):
     output = done.stdout + done.stderr
     assert done.returncode != 0
     assert "Traceback" not in output
@@ -75,7 +75,7 @@ def test_everything_goes_to_s3_and_comes_back(on_s3):
     shutil.rmtree(on_s3.folder / ".dvc/cache")
     (on_s3.folder / CHECKPOINT).unlink()
     lost = on_s3.run("dvc", "checkout")
-    assert_told(lost, "Checkout failed for following targets:", WEIGHTS, "cache up to date?")
+    assert_message(lost, "Checkout failed for following targets:", WEIGHTS, "cache up to date?")
     assert f"A       {WEIGHTS}" in on_s3.succeed("dvc", "pull")
     on_s3.succeed("cgc", "verify")
     assert on_s3.expensive("paper") == {}
@@ -85,7 +85,7 @@ def test_everything_goes_to_s3_and_comes_back(on_s3):
 def test_s3_that_does_not_answer_is_told_and_changes_nothing(on_s3):
     on_s3.succeed("dvc", "remote", "modify", "--local", "s3", "endpointurl", "http://127.0.0.1:9")
     shutil.rmtree(on_s3.folder / ".dvc/cache")
-    assert_told(on_s3.run("dvc", "pull"), "ERROR: failed to connect to s3", "127.0.0.1:9")
+    assert_message(on_s3.run("dvc", "pull"), "ERROR: failed to connect to s3", "127.0.0.1:9")
     on_s3.succeed("cgc", "verify")
     assert on_s3.expensive("paper") == {}
 
@@ -94,7 +94,7 @@ def test_s3_that_does_not_answer_is_told_and_changes_nothing(on_s3):
 def test_deleted_cache_object_is_told_and_pulled_again(clone):
     cached(clone, CHECKPOINT).unlink()
     (clone.folder / CHECKPOINT).unlink()
-    assert_told(clone.run("dvc", "checkout"), "Checkout failed", WEIGHTS)
+    assert_message(clone.run("dvc", "checkout"), "Checkout failed", WEIGHTS)
     output = clone.succeed("cgc", "status")
     assert "missing train_model" in " ".join(output.split())
     assert f"train_model:{RUN}" in output
@@ -108,7 +108,7 @@ def test_folder_that_is_not_there_is_told(clone):
     shutil.rmtree(clone.folder / ".dvc/cache")
     (clone.folder / CHECKPOINT).unlink()
     done = clone.run("dvc", "pull")
-    assert_told(done, "ERROR: failed to pull data from the cloud", WEIGHTS)
+    assert_message(done, "ERROR: failed to pull data from the cloud", WEIGHTS)
 
 
 def test_pulled_checkpoint_with_other_bytes_is_named_and_neither_used_nor_made_again(clone):
@@ -118,8 +118,8 @@ def test_pulled_checkpoint_with_other_bytes_is_named_and_neither_used_nor_made_a
     wrong = (
         f"{CHECKPOINT} is not the file that results/tiny/checkpoints/{RUN}/provenance.json records"
     )
-    assert_told(clone.snakemake("results/table_imagenet.csv"), f"cgc: {wrong}: restore it with")
-    assert_told(clone.run("cgc", "verify", CHECKPOINT), wrong)
+    assert_message(clone.snakemake("results/table_imagenet.csv"), f"cgc: {wrong}: restore it with")
+    assert_message(clone.run("cgc", "verify", CHECKPOINT), wrong)
     clone.succeed("dvc", "checkout", "--force")
     clone.succeed("snakemake", "results/table_imagenet.csv", "--cores", "1")
     assert clone.calls() == ["make-table table_imagenet"]
@@ -141,7 +141,7 @@ def test_hard_linked_checkpoint_is_not_overwritten(clone):
     clone.succeed("dvc", "checkout", "--relink")
     clone.configure("settings.imagenet_default.train.learning_rate", 0.2)
     done = as_ordinary_user(clone, "snakemake", "checkpoints", "--cores", "1")
-    assert_told(done, "Write-protected output files for rule train_model", "model.safetensors")
+    assert_message(done, "Write-protected output files for rule train_model", "model.safetensors")
     assert cached(clone, CHECKPOINT).samefile(clone.folder / CHECKPOINT)
 
 
@@ -156,7 +156,7 @@ def test_read_only_cache_is_told_and_what_was_made_is_kept(clone):
     done = as_ordinary_user(clone, "dvc", "commit", "--force", "checkpoints")
     for folder in folders:
         folder.chmod(0o755)
-    assert_told(done, "Permission denied", ".dvc/cache")
+    assert_message(done, "Permission denied", ".dvc/cache")
     assert clone.expensive("checkpoints") == {}
     clone.succeed("dvc", "commit", "--force", "checkpoints")
     assert cached(clone, CHECKPOINT).exists()
@@ -179,9 +179,9 @@ def test_retraining_beside_a_hard_linked_cache_leaves_the_cache_as_it_is(clone):
 def test_second_snakemake_at_once_is_refused_and_the_first_goes_on(busy):
     copy, first = busy("snakemake", "evaluations", "--cores", "1")
     assert copy.expensive("evaluations") == {"evaluate_model": 4}
-    assert_told(copy.snakemake("evaluations"), "Directory cannot be locked", "--unlock")
+    assert_message(copy.snakemake("evaluations"), "Directory cannot be locked", "--unlock")
     done = copy.run("dvc", "repro", "--single-item", "evaluations")
-    assert_told(done, "ERROR: failed to reproduce 'evaluations'")
+    assert_message(done, "ERROR: failed to reproduce 'evaluations'")
     (copy.folder / "go_on").touch()
     assert first.wait() == 0
     assert len(copy.calls()) == 4
@@ -191,7 +191,7 @@ def test_second_snakemake_at_once_is_refused_and_the_first_goes_on(busy):
 @slow
 def test_second_dvc_at_once_is_refused_and_the_first_goes_on(busy):
     copy, first = busy("dvc", "repro", "evaluations")
-    assert_told(copy.run("dvc", "repro", "evaluations"), "is busy, it is being blocked by")
+    assert_message(copy.run("dvc", "repro", "evaluations"), "is busy, it is being blocked by")
     (copy.folder / "go_on").touch()
     assert first.wait() == 0
     assert len(copy.calls()) == 4

@@ -80,8 +80,13 @@ def start(spec_path: Path, stage: str) -> Job:
     Raises:
         UserError: the spec is not one of `stage`, or an input is missing or damaged.
     """
-    spec = read_json(spec_path, made_by=f"cgc spec {stage}:KEY")
     about, remedy = f"{spec_path} is not a spec of {stage}", f"make one with cgc spec {stage}:KEY"
+    try:
+        spec = read_json(spec_path, made_by=f"cgc spec {stage}:KEY")
+    except UserError as error:
+        if isinstance(error.__cause__, ValueError):  # any file may be named: do not say "delete it"
+            raise UserError(f"{about}: {remedy}") from error
+        raise
     check_fields(spec, _Spec, about, remedy)
     if spec["recipe"]["stage"] != stage:
         raise UserError(f"{about}: {remedy}")

@@ -42,8 +42,8 @@ def read_reference(preset: str) -> Reference:
     """
     folder = reference_dir(preset)
     if not folder.is_dir():
-        there = ", ".join(references()) or "no preset"
-        raise UserError(f"preset {preset} has no reference results: {there} has them")
+        there = ", ".join(references()) or "none"
+        raise UserError(f"preset {preset} has no reference results; those with some: {there}")
     record = _read_record(folder / RECORD)
     if record["preset"] != preset:
         raise UserError(
