@@ -20,7 +20,7 @@ from cgc.report.claims.share_meaning import meaning_of_share
 from cgc.report.figures.gate_controls import compared_rows
 from cgc.report.names import ABLATION, VIDEO, variant_name
 from cgc.report.paired import paired_difference
-from cgc.report.scores import frame_of, run_metrics, summary, valid_artefact
+from cgc.report.scores import chance_percent, frame_of, run_metrics, summary, valid_artefact
 from cgc.report.tables.gates import gates_table, layers_of
 
 SECONDS_PER_HOUR = 3600
@@ -206,8 +206,9 @@ def _video(configs: Sequence[Config]) -> Section:
         rows += differences
         said = " ".join(_difference_in_words(row) for row in differences)
         if said:
-            chance = f" Chance is {_chance(config, VIDEO):.0f} %."
-            answers[_title(config, VIDEO)] = f"{said}{chance}"
+            chance = chance_percent(config, VIDEO)
+            said += f" Chance is {chance:.0f} %." if chance else ""
+            answers[_title(config, VIDEO)] = said
     return Section(
         "A.3: Does P3D-A use time, and does gating help it?",
         answers,
@@ -276,14 +277,6 @@ def _difference_in_words(row: dict[str, Any]) -> str:
 def _about_run(config: Config, run: str) -> dict[str, Any]:
     path = artefact_of("train_model", run, config.results_name).path("run.json")
     return read_json(path, made_by="train_model")
-
-
-def _chance(config: Config, setting: str) -> float:
-    folder = artefact_of(
-        "prepare_data", config.settings[setting].dataset, config.results_name
-    ).folder
-    classes = read_json(folder / "dataset.json", made_by="prepare_data")["classes"]
-    return 100 / len(classes)
 
 
 def _has_controls(config: Config) -> bool:
