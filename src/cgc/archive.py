@@ -24,8 +24,8 @@ from cgc.provenance.job import git_commit
 from cgc.provenance.publication import read_record
 from cgc.provenance.recipes import config_hash
 from cgc.provenance.records import MANIFEST
-from cgc.provenance.verification import verify
 from cgc.report.targets import targets
+from cgc.verification import verify
 
 NAME = f"cgc-artifact-{__version__}"
 SUFFIX = ".tar.gz"

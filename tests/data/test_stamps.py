@@ -12,7 +12,7 @@ from cgc.data.sources.videos import prepare_videos
 from cgc.data.stamps import changed_files, stamp, write_stamps
 from cgc.data.table import ClipTable, ImageTable
 from cgc.errors import UserError
-from cgc.provenance.verification import verify
+from cgc.verification import verify
 from helpers.artefact_samples import make, narrowed_config, work_in
 from helpers.clip_samples import STATISTICS, write_frames, write_video
 from helpers.image_samples import noise_image

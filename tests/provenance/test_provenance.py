@@ -14,7 +14,7 @@ from cgc.models import MODELS
 from cgc.provenance import artefact_of, job, notes, recipes, why_stale, write_spec
 from cgc.provenance.publication import publish_record
 from cgc.provenance.validity import changes
-from cgc.provenance.verification import verify
+from cgc.verification import verify
 from helpers.artefact_samples import RUN, make, make_chain, narrowed_config, work_in
 
 

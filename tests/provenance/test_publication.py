@@ -10,7 +10,7 @@ from cgc.config import load_config
 from cgc.errors import UserError
 from cgc.provenance.publication import origin, publish_record
 from cgc.provenance.recipes import config_hash
-from cgc.provenance.verification import Verified, verify
+from cgc.verification import Verified, verify
 from helpers.artefact_samples import NARROWED, RUN, make, make_chain, narrowed_config, work_in
 
 

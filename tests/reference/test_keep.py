@@ -14,7 +14,6 @@ from cgc import provenance
 from cgc.cli import app
 from cgc.config import Config, load_config
 from cgc.errors import UserError
-from cgc.provenance.verification import verify
 from cgc.reference import read_reference, references
 from cgc.reference.keep import keep_runs, seal
 from cgc.report.figures import FIGURES
@@ -22,6 +21,7 @@ from cgc.report.figures.by_name import NOTEBOOK_FIGURES
 from cgc.report.figures.training_curves import training_curves_figure
 from cgc.report.tables import TABLES, table_caption, table_origin
 from cgc.report.tables.accuracy import ablation_table
+from cgc.verification import verify
 from helpers.reference_samples import ABLATION, FOLDER, ROOT, train
 
 RUN = f"{ABLATION}/cgc/seed0"

@@ -134,7 +134,7 @@ def verify(
 
     Example: cgc verify results/fig1_gate_matrix.pdf
     """
-    from cgc.provenance import verification
+    from cgc import verification
 
     def watched(artefacts: list[provenance.Artefact]) -> Iterator[provenance.Artefact]:
         return progress_bar(artefacts, len(artefacts), "reading artefacts")

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from cgc.config import Config, Run
 from cgc.files import read_json
-from cgc.report.scores import run_metrics, valid_artefact
+from cgc.scores import run_metrics, valid_artefact
 
 SCORES = ("top1_percent", "loss")
 

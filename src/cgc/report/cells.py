@@ -1,7 +1,7 @@
 """How table cells look: rounded, under headers in words.
 
-`NOT_RUN` marks a missing run, `NOT_MEASURED` a number that the images do not allow, and `NO_VALUE`
-a cell that cannot have a value.
+`NOT_MEASURED` marks a number that the images do not allow, and `NO_VALUE` a cell that cannot have
+a value.
 """
 
 import math
@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 
 from cgc.report.rounding import decimals_for, interval_over_images
+from cgc.scores import NOT_RUN
 
-NOT_RUN = "not run"
 NOT_MEASURED = "not measured"
 NO_VALUE = "\N{EN DASH}"
 

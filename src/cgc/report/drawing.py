@@ -12,12 +12,11 @@ from matplotlib.ticker import MaxNLocator
 
 from cgc.config import Config
 from cgc.errors import UserError
-from cgc.report.cells import NOT_RUN
 from cgc.report.figures import FIGURES
 from cgc.report.names import setting_name
 from cgc.report.published import preset_sentences
-from cgc.report.scores import chance_percent
 from cgc.report.style import CAPTION, CAPTION_POINTS
+from cgc.scores import NOT_RUN, chance_percent
 
 MOST_NAME_LETTERS = 20
 GRID_COLOUR, CHANCE_COLOUR = "#e6e6e6", "#5a5a5a"

@@ -15,13 +15,12 @@ from cgc.files import read_json
 from cgc.paths import reference_dir
 from cgc.provenance import artefact_of
 from cgc.reference.kept import read_reference, references
-from cgc.report.cells import NOT_RUN
 from cgc.report.claims.share_meaning import meaning_of_share
 from cgc.report.figures.gate_controls import compared_rows
 from cgc.report.names import ABLATION, VIDEO, variant_name
 from cgc.report.paired import paired_difference
-from cgc.report.scores import chance_percent, frame_of, run_metrics, summary, valid_artefact
 from cgc.report.tables.gates import gates_table, layers_of
+from cgc.scores import NOT_RUN, chance_percent, frame_of, run_metrics, summary, valid_artefact
 
 SECONDS_PER_HOUR = 3600
 # The part of the layer that each ablation variant lacks, and what replaces it.

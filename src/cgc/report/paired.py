@@ -13,7 +13,7 @@ from scipy.special import stdtrit
 
 from cgc.config import Config
 from cgc.report.rounding import LEVEL, interval_over_images
-from cgc.report.scores import run_metrics
+from cgc.scores import run_metrics
 
 SCORE = "top1_percent"
 

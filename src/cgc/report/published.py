@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from cgc.config import Config, Run
 from cgc.provenance import Artefact, artefact_of
-from cgc.report.scores import valid_artefact
+from cgc.scores import valid_artefact
 
 
 class Published:

@@ -13,7 +13,7 @@ from cgc.models import build_model
 from cgc.provenance import parse_run
 from cgc.report.claims.controls import clusters_sentence
 from cgc.report.claims.finding import Finding, Subject
-from cgc.report.scores import trained_on, valid_artefact
+from cgc.scores import trained_on, valid_artefact
 
 NEGLIGIBLE_PERCENT = 1
 

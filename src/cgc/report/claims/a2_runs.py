@@ -14,7 +14,7 @@ from cgc.files import read_json
 from cgc.provenance import artefact_of
 from cgc.report.claims.a2_steps import step_parts
 from cgc.report.claims.finding import Finding, Subject, in_settings
-from cgc.report.scores import valid_artefact
+from cgc.scores import valid_artefact
 
 PAPER = "paper"
 DEFAULT = "imagenet_default"

@@ -16,10 +16,9 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from cgc.config import Config, Section, load_config
 from cgc.config.load import explain_all, read_yaml
 from cgc.errors import UserError
-from cgc.report.cells import NOT_RUN
 from cgc.report.claims import a1, a2, a2_data, a2_runs, a2_steps, a3
 from cgc.report.claims.finding import Evidence, Finding, Subject, Verdict
-from cgc.report.scores import frame_of
+from cgc.scores import NOT_RUN, frame_of
 
 CLAIMS_FILE = Path("config/claims.yaml")
 PAPER_FILE = Path("config/presets/paper.yaml")

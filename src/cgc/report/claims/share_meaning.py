@@ -9,12 +9,11 @@ from typing import Any
 
 from cgc.config import Config
 from cgc.files import read_json
-from cgc.report.cells import NOT_RUN
 from cgc.report.claims.controls import clusters_sentence
 from cgc.report.drawing import not_run_error
 from cgc.report.figures.gate_matrix import PAPER_SHARE_PERCENT, in_words
-from cgc.report.scores import valid_artefact
 from cgc.report.tables.gates import gates_table, layers_of
+from cgc.scores import NOT_RUN, valid_artefact
 
 Row = Mapping[str, Any]
 

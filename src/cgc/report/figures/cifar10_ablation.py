@@ -8,13 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cgc.config import Config, Run
-from cgc.report.cells import NOT_RUN
 from cgc.report.drawing import GRID_COLOUR, captioned_figure, figure_caption, not_run_error
 from cgc.report.names import ABLATION, trained_name, variant_name
 from cgc.report.paired import interval_of_mean
 from cgc.report.rounding import with_uncertainty
-from cgc.report.scores import chance_percent, images_and_seeds, run_metrics, settings_called
 from cgc.report.style import TEXT_WIDTH_INCHES, print_style
+from cgc.scores import NOT_RUN, chance_percent, images_and_seeds, run_metrics, settings_called
 
 NAME = "fig_cifar10_ablation"
 LABEL_LETTERS = 30  # after which a row's label wraps

@@ -27,8 +27,8 @@ from cgc.report.drawing import (
 from cgc.report.figures.gate_controls import REPRESENTATIONS
 from cgc.report.figures.gate_matrix import PAPER_SHARE_PERCENT
 from cgc.report.names import trained_name
-from cgc.report.scores import valid_artefact
 from cgc.report.style import TEXT_WIDTH_INCHES, print_style
+from cgc.scores import valid_artefact
 
 NAME = "fig_evidence"
 SHOWN = ("kernels", "pooled_context", "features", "pixels")

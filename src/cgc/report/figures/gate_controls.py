@@ -10,11 +10,11 @@ from matplotlib.ticker import LogLocator, NullLocator
 from matplotlib.transforms import Transform
 
 from cgc.config import Config
-from cgc.report.cells import NOT_RUN
 from cgc.report.drawing import GRID_COLOUR, captioned_figure, figure_caption, not_run_error
 from cgc.report.figures.gate_matrix import PAPER_SHARE_PERCENT
 from cgc.report.style import TEXT_WIDTH_INCHES, print_style
 from cgc.report.tables.gates import gates_table, layers_of, numbers, reasons
+from cgc.scores import NOT_RUN
 
 NAME = "fig_gate_controls"
 REPRESENTATIONS = {

@@ -23,8 +23,8 @@ from cgc.report.figures.gate_matrix import (
     in_short_numbers,
     text_colour,
 )
-from cgc.report.scores import valid_artefact
 from cgc.report.style import DIVERGING_COLOURS, PAGE_WIDTH_INCHES, print_style
+from cgc.scores import valid_artefact
 
 NAME = "fig_gate_matrix_explorer"
 MOST_NAMED = 20  # classes up to which the whole matrix has names

@@ -12,7 +12,6 @@ from torch import nn
 from cgc.config import Config, Run
 from cgc.models import build_model
 from cgc.models.p3d import temporal_receptive_field
-from cgc.report.cells import NOT_RUN
 from cgc.report.drawing import (
     GRID_COLOUR,
     captioned_figure,
@@ -23,9 +22,9 @@ from cgc.report.drawing import (
 )
 from cgc.report.names import VIDEO, network_name, setting_name, variant_name
 from cgc.report.rounding import interval_over_images
-from cgc.report.scores import images_and_seeds, run_metrics
 from cgc.report.style import PAGE_WIDTH_INCHES, print_style
 from cgc.report.tables.accuracy import video_setting
+from cgc.scores import NOT_RUN, images_and_seeds, run_metrics
 
 NAME = "fig_p3d_a"
 SCORE = "top1_percent_by_num_frames"

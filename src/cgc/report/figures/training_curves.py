@@ -18,8 +18,8 @@ from cgc.report.drawing import (
 )
 from cgc.report.names import variant_name
 from cgc.report.published import preset_sentences
-from cgc.report.scores import images_and_seeds, valid_artefact
 from cgc.report.style import PAGE_WIDTH_INCHES, print_style
+from cgc.scores import images_and_seeds, valid_artefact
 
 NAME = "fig_training_curves"
 AXIS_LABELS = {

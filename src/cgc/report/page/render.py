@@ -25,7 +25,7 @@ from cgc.provenance.publication import origin
 from cgc.provenance.recipes import config_hash
 from cgc.reference import read_reference
 from cgc.reference.compare import LEVEL, Compared, compare, in_words
-from cgc.report.cells import NO_VALUE, NOT_RUN
+from cgc.report.cells import NO_VALUE
 from cgc.report.claims.finding import SETTINGS, Verdict
 from cgc.report.claims.share_meaning import ShareMeaning, meaning_of_share
 from cgc.report.evidence import Evidence, Section
@@ -33,9 +33,9 @@ from cgc.report.figures import FIGURES, figures_of
 from cgc.report.page.contents import ReportTable, read_figure, read_report_table, report_table
 from cgc.report.page.runs import list_environments, list_runs
 from cgc.report.rounding import MOST_DECIMALS, decimals_for
-from cgc.report.scores import frame_of
 from cgc.report.style import FigureMetadata
 from cgc.report.tables import TABLES, tables_of
+from cgc.scores import NOT_RUN, frame_of
 
 TEMPLATE = Path(__file__).with_name("report.html.jinja")
 READINGS_FILE = Path("docs/readings.md")

@@ -4,9 +4,9 @@ import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 
-from cgc.report.cells import NOT_RUN
 from cgc.report.evidence import Evidence, Section
 from cgc.report.tables.files import table_markdown
+from cgc.scores import NOT_RUN
 
 LINE = 120  # letters
 

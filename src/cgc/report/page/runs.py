@@ -8,8 +8,7 @@ from cgc.config import Config, Run
 from cgc.files import read_json
 from cgc.provenance import artefact_of, file_hash, read_provenance
 from cgc.provenance.job import environment
-from cgc.report.cells import NOT_RUN
-from cgc.report.scores import frame_of, run_metrics, valid_artefact
+from cgc.scores import NOT_RUN, frame_of, run_metrics, valid_artefact
 
 NOT_RECORDED = "not recorded"
 MEASURED = (

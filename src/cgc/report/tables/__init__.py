@@ -15,12 +15,12 @@ from cgc.provenance import Artefact
 from cgc.provenance.publication import origin
 from cgc.report.names import ABLATION, VIDEO
 from cgc.report.published import Published, preset_sentences
-from cgc.report.scores import valid_artefact
 from cgc.report.tables.accuracy import ablation_table, accuracy_table, video_table
 from cgc.report.tables.files import write_table
 from cgc.report.tables.gates import gates_table
 from cgc.report.tables.latex import Layout
 from cgc.report.tables.settings import settings_table
+from cgc.scores import valid_artefact
 
 
 @dataclass(frozen=True)

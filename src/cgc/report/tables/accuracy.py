@@ -3,9 +3,8 @@
 import pandas as pd
 
 from cgc.config import Clips, Config, Setting
-from cgc.report.cells import NOT_RUN
 from cgc.report.names import ABLATION, VIDEO, variant_name
-from cgc.report.scores import frame_of, settings_called, summary
+from cgc.scores import NOT_RUN, frame_of, settings_called, summary
 
 IMAGE_SCORES = ("top1_percent", "top5_percent", "loss")
 VIDEO_SCORES = ("top1_percent", "top1_percent_6_views", "top5_percent", "top5_percent_6_views")

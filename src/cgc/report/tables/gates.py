@@ -7,8 +7,8 @@ import pandas as pd
 
 from cgc.config import Config
 from cgc.files import read_json
-from cgc.report.cells import NOT_MEASURED, NOT_RUN
-from cgc.report.scores import frame_of, trained_on, valid_artefact
+from cgc.report.cells import NOT_MEASURED
+from cgc.scores import NOT_RUN, frame_of, trained_on, valid_artefact
 
 LAYER = ("channels_in", "channels_out", "kernel_positions")
 PERCENTAGES = {

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from cgc.report.cells import NO_VALUE, NOT_RUN, header
+from cgc.report.cells import NO_VALUE, header
+from cgc.scores import NOT_RUN
 
 _ESCAPED = str.maketrans(
     {sign: f"\\{sign}" for sign in "&%$#_{}"}

@@ -12,8 +12,8 @@ from cgc.config import Config
 from cgc.layers import ContextGatedConv3d
 from cgc.models import build_model
 from cgc.models.p3d import is_temporal
-from cgc.report.scores import frame_of
 from cgc.report.tables.accuracy import video_setting
+from cgc.scores import frame_of
 
 
 def p3d_architecture_table(config: Config) -> pd.DataFrame:

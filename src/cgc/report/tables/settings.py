@@ -6,7 +6,7 @@ from typing import Any, get_args
 import pandas as pd
 
 from cgc.config import Config, Run, Section, load_preset
-from cgc.report.scores import frame_of
+from cgc.scores import frame_of
 
 # What the supplement says (A.2, A.3), by the configuration's keys; it is silent on all others.
 # "The other hyper-parameters are set to be same with the default setting" (advanced).
