@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from safetensors import SafetensorError
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -134,6 +135,12 @@ def test_interrupted_command_says_so_in_one_line():
         (PermissionError(errno.EACCES, "Permission denied", "a/b"), 1, "a/b: Permission denied; c"),
         (IsADirectoryError(errno.EISDIR, "Is a directory", "a"), 1, "a: Is a directory; move the"),
         (MemoryError(), 1, "out of memory: lower batch_size"),
+        (SafetensorError("I/O error: full (os error 28)"), 1, "No space left on device; free some"),
+        (
+            type("InductorError", (Exception,), {})("no g++"),
+            1,
+            "torch.compile failed (no g++): set",
+        ),
         (UnicodeDecodeError("utf-8", b"a\xe9", 1, 2, ""), 1, "text is not UTF-8: byte 0xe9 at 1"),
         (UserError("x" * 10**6), 1, "x" * 2000 + " [...]"),
         (KeyboardInterrupt(), 130, "interrupted"),

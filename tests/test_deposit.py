@@ -111,14 +111,14 @@ def test_archive_holds_artefacts_figures_and_tables_and_their_records(config):
 
 def test_missing_table_is_refused_with_the_command_that_makes_it(config):
     RESULTS.joinpath("table_gates.provenance.json").unlink()
-    with pytest.raises(UserError, match=rf"\(tiny\) for table_gates: {MAKE_ALL}"):
+    with pytest.raises(UserError, match=rf"preset tiny in table_gates: {MAKE_ALL}"):
         archive._results(config)
 
 
 def test_table_of_another_configuration_is_refused(config):
     path = RESULTS / "claims.provenance.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"config": "another"}))
-    with pytest.raises(UserError, match=rf"\(tiny\) for claims: {MAKE_ALL}"):
+    with pytest.raises(UserError, match=rf"preset tiny in claims: {MAKE_ALL}"):
         archive._results(config)
 
 

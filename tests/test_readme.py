@@ -4,7 +4,6 @@ are those of the runs. tests/workflow/test_readme_commands.py plans the commands
 
 import json
 import re
-import runpy
 import shlex
 import subprocess
 from collections.abc import Iterable
@@ -216,9 +215,6 @@ def test_page_on_reproduction_says_where_the_data_of_a_preset_goes(preset: Path)
 # Promised numbers
 
 
-write_expected = runpy.run_path(str(ROOT / "tools/write_expected.py"))
-
-
 def mean_scores(setting: str, preset: str = "tiny") -> dict[str, str]:
     """The mean top-1 accuracy of every variant of a setting, as in the README."""
     metrics = ROOT / f"results/reference/{preset}/metrics/{setting}"
@@ -229,20 +225,6 @@ def mean_scores(setting: str, preset: str = "tiny") -> dict[str, str]:
         for folder in metrics.iterdir()
     }
     return {variant: f"{fmean(values):.1f}" for variant, values in scores.items()}
-
-
-def test_expected_numbers_of_the_appendix_are_those_of_the_committed_runs() -> None:
-    text = write_expected["PAGE"].read_text()
-    assert write_expected["with_numbers"](text) == text, "run: uv run tools/write_expected.py"
-
-
-def test_every_network_of_the_tiny_preset_has_an_expected_number() -> None:
-    text = write_expected["PAGE"].read_text()
-    stated = {
-        file.split("/", 1)[1].split("/seed")[0]
-        for _, _, file in write_expected["ROW"].findall(text)
-    }
-    assert stated == {f"{run.setting}/{run.variant}" for run in load_config().all_runs()}
 
 
 def test_numbers_of_the_readme_are_those_of_the_committed_runs() -> None:

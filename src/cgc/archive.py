@@ -107,7 +107,7 @@ def _results(config: Config) -> list[str]:
     records = [RESULTS / f"{name}.provenance.json" for name in targets(config)]
     lacking = [path.name.split(".")[0] for path in records if not _is_of(path, config)]
     if lacking:
-        problem = f"results/ has not this preset ({config.results_name}) for {', '.join(lacking)}"
+        problem = f"results/ does not show preset {config.results_name} in {', '.join(lacking)}"
         raise UserError(f"{problem}: {MAKE_ALL}")
     if different := verify([], config).different:
         raise UserError(f"{different[0]}: make it again, or restore it (`dvc checkout`)")

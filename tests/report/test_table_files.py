@@ -77,7 +77,7 @@ def test_latex_begins_with_what_it_needs_and_where_it_is_from(tmp_path: Path) ->
     [
         ("top1_percent_std", "Top-1 std. (%)"),
         ("top1_percent_6_views_mean", "Top-1 6 views (%)"),
-        ("top1_percent_minus_cgc", "Top-1 minus CGC (%)"),
+        ("top1_percent_minus_cgc", "Top-1 minus CGC (points)"),
         ("loss_mean", "Loss"),
         ("cifar10_ablation", "CIFAR-10 ablation"),
         ("p3d_a_video", "P3D-A video"),

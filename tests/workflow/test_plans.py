@@ -40,6 +40,24 @@ def test_outputs_of_the_rules_are_the_artefacts_that_provenance_knows(checkout, 
         assert {str(path) for path in artefact.paths()} <= planned, artefact
 
 
+@pytest.mark.parametrize(
+    ("devices", "resources"),
+    [
+        # 210 GPU-hours, doubled; 8 data loaders and one that computes per GPU
+        ("8", {"cpus_per_gpu": "9", "runtime": str(210 * 120 // 8)}),
+        ("1", {"cpus_per_gpu": "9", "runtime": str(210 * 120)}),
+    ],
+)
+def test_scheduler_is_asked_for_the_hours_of_all_gpus_together(checkout, devices, resources):
+    done = checkout.snakemake(
+        "results/paper/checkpoints/imagenet_advanced/cgc/seed0/model.safetensors",
+        *("-n", "--configfile", "config/presets/paper.yaml"),
+        *("--config", f"execution={{devices: {devices}}}"),
+    )
+    line = done.stdout.split("rule train_model:")[1].split("resources: ")[1].splitlines()[0]
+    assert dict(each.split("=") for each in line.split(", ")).items() >= resources.items()
+
+
 def test_narrowed_run_leaves_the_other_variants_out(checkout):
     planned = checkout.planned("all", "--config", "only_variants=[cgc]", "only_seeds=[0]")
     assert planned["train_model"] == 5  # a run of each setting, and the plain one for the controls

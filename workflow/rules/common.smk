@@ -49,6 +49,8 @@ CHECKPOINT = str(paths.checkpoint_dir(CONFIG.results_name, "{run}"))
 GATES = str(paths.gates_dir(CONFIG.results_name, "{run}"))
 # A job's share of the `gpu` resource, which the profile limits; training may take more.
 GPUS = 0 if CONFIG.execution.accelerator == "cpu" else 1
+# A scheduler's cores per GPU: for the processes that load data, and the one that computes.
+CPUS_PER_GPU = max(CONFIG.execution.threads, CONFIG.execution.workers + 1)
 LOGS = f"logs/{CONFIG.results_name}"
 # What figures and tables are made from: the preset, the artefacts' recipes and the report's code.
 # The file's name changes when any of them does.
@@ -104,16 +106,18 @@ def initial_model_of(run):
     return files_of("train_model", str(initial)) if initial else []
 
 
-def gpus_of(run):
-    """GPUs that a run trains on."""
+def processes_of(run):
+    """Processes that a run trains with, one per device."""
     train = CONFIG.train_settings(provenance.parse_run(run, CONFIG))
-    return GPUS * train.num_processes(CONFIG.execution.devices)
+    return train.num_processes(CONFIG.execution.devices)
 
 
 def minutes_of(run):
     """Time limit of a training under a scheduler: twice its estimate, or a day without one."""
     setting, variant, _ = run.split("/")
-    hours = CONFIG.execution.run_hours.get(setting, {}).get(
-        CONFIG.variants[variant].conv, 12
+    device_hours = CONFIG.execution.run_hours.get(setting, {}).get(
+        CONFIG.variants[variant].conv
     )
-    return max(10, round(120 * hours))
+    if device_hours is None:
+        return 24 * 60
+    return max(10, round(2 * 60 * device_hours / processes_of(run)))

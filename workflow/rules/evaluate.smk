@@ -18,5 +18,6 @@ rule evaluate_model:
     threads: CONFIG.execution.threads
     resources:
         gpu=GPUS,
+        cpus_per_gpu=CPUS_PER_GPU,
     shell:
         "cgc evaluate-model {input.spec:q} > {log:q} 2>&1"

@@ -18,6 +18,7 @@ rule record_gates:
     threads: CONFIG.execution.threads
     resources:
         gpu=GPUS,
+        cpus_per_gpu=CPUS_PER_GPU,
     shell:
         "cgc record-gates {input.spec:q} > {log:q} 2>&1"
 
@@ -57,6 +58,7 @@ rule measure_all_gates:
     threads: CONFIG.execution.threads
     resources:
         gpu=GPUS,
+        cpus_per_gpu=CPUS_PER_GPU,
     shell:
         "cgc measure-all-gates {input.spec:q} > {log:q} 2>&1"
 
@@ -79,5 +81,6 @@ rule measure_controls:
     threads: CONFIG.execution.threads
     resources:
         gpu=GPUS,
+        cpus_per_gpu=CPUS_PER_GPU,
     shell:
         "cgc measure-controls {input.spec:q} > {log:q} 2>&1"

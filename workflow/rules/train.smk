@@ -21,7 +21,8 @@ rule train_model:
         run=to_be_made("train_model"),
     threads: CONFIG.execution.threads
     resources:
-        gpu=lambda wildcards: gpus_of(wildcards.run),
+        gpu=lambda wildcards: GPUS * processes_of(wildcards.run),
+        cpus_per_gpu=CPUS_PER_GPU,
         runtime=lambda wildcards: minutes_of(wildcards.run),
     shell:
         "cgc train-model {input.spec:q} > {log:q} 2>&1"

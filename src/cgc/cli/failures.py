@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import sys
 import traceback
 
@@ -65,8 +66,14 @@ def _expected(error: BaseException) -> str:
             return "out of memory: lower batch_size, workers or --cores, or use a larger machine"
         case OSError():
             return _of_the_system(error)
-    if type(error).__name__ == "OutOfMemoryError":  # PyTorch's, which is not imported here
-        return "the GPU is out of memory: lower micro_batch, or execution.runs_per_gpu"
+    match type(error).__name__:  # classes of libraries that are not imported here
+        case "OutOfMemoryError":
+            return "the GPU is out of memory: lower micro_batch, or execution.runs_per_gpu"
+        case "InductorError" | "BackendCompilerFailed":
+            return f"torch.compile failed ({error}): set execution.compile to false"
+        case "SafetensorError" if number := re.search(r"\(os error (\d+)\)", str(error)):
+            code = int(number[1])
+            return _of_the_system(OSError(code, os.strerror(code)))
     return ""
 
 

@@ -34,7 +34,7 @@ class Compared:
         number: what was measured.
         ours, theirs: values of the reader's and of the reference's trainings.
         allowed: how far the mean of ours may be from that of theirs; None if unknown. Without
-            ours, that of a single training.
+            ours, for as many trainings as theirs.
     """
 
     number: Number
@@ -68,7 +68,7 @@ def compare(config: Config, reference: Config) -> list[Compared]:
 
 
 def expected(reference: Config) -> str:
-    """Return what to expect of one training, as a Markdown table: number, n, allowed variation."""
+    """Return the reference's numbers as a Markdown table, with the allowed variation of a rerun."""
     rows = _compared({}, numbers_of(reference))
     return (
         "\n".join(
@@ -127,7 +127,7 @@ def _compared(ours: Numbers, theirs: Numbers) -> list[Compared]:
             number,
             tuple(ours.get(number, ())),
             tuple(values),
-            spreads[_kind(number)].allowed(len(ours.get(number, ())) or 1, len(values)),
+            spreads[_kind(number)].allowed(len(ours.get(number, values)), len(values)),
         )
         for number, values in theirs.items()
     ]

@@ -27,7 +27,12 @@ WORDS = {
     "top1": "top-1",
     "top5": "top-5",
 }
-HEADERS = {"n": "n", "num_macs": "Multiply-adds (M)", "p3d_a_video": "P3D-A video"}
+HEADERS = {
+    "n": "n",
+    "num_macs": "Multiply-adds (M)",
+    "p3d_a_video": "P3D-A video",
+    "top1_percent_minus_cgc": "Top-1 minus CGC (points)",
+}
 DIGITS = {"difference": 3, "null_p": 2, "our_value": 4}
 UNITS = {"percent": " (%)", "points": " (points)"}
 SILENT_WORDS = {"mean", "num", *UNITS}  # implied by `n`, the noun or the unit

@@ -206,7 +206,7 @@ def _video(configs: Sequence[Config]) -> Section:
         said = " ".join(_difference_in_words(row) for row in differences)
         if said:
             chance = chance_percent(config, VIDEO)
-            said += f" Chance is {chance:.0f} %." if chance else ""
+            said += f" Chance is {chance:.1f} %." if chance else ""
             answers[_title(config, VIDEO)] = said
     return Section(
         "A.3: Does P3D-A use time, and does gating help it?",

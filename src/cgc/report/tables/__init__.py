@@ -122,9 +122,10 @@ TABLES = {
         gates_table,
         "Share of ordered class pairs whose inter-class distance exceeds the intra-class distance "
         "(A.1): in every gated layer, in what the last layer is compared with, and with other "
-        "seeds. Intervals: other images, and other classes; shuffled labels: mean and central part "
-        "of the same level. The corrected share and the CDNV (small is separate) are without the "
-        "bias of few images per class.",
+        "seeds. Low and high: 95 % interval for other images of the same classes; the CSV file "
+        "adds those for other classes and for shuffled labels. The corrected share and the CDNV "
+        "(small is separate) are without the bias of few images per class. Gates were redrawn "
+        "three times.",
         Layout(
             "representation layer run share_percent share_low_percent "
             "share_high_percent corrected_share_percent median_cdnv",
