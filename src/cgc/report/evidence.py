@@ -265,8 +265,9 @@ def _compared(config: Config, setting: str, variant: str, baseline: str) -> dict
 
 
 def _difference_in_words(row: dict[str, Any]) -> str:
+    variant = row["variant"]
     return (
-        f"{row['variant']} {row['top1_percent']:.1f} %, {row['baseline']} "
+        f"{variant[0].upper()}{variant[1:]} {row['top1_percent']:.1f} %, {row['baseline']} "
         f"{row['baseline_top1_percent']:.1f} %, difference {row['difference_points']:+.1f} points "
         f"(95 % interval {row['low_points']:+.1f} to {row['high_points']:+.1f} "
         f"over {row['interval_over']}): {row['answer']}."
