@@ -101,3 +101,12 @@ def test_damaged_provenance_is_named(prepared):
     assert_message(prepared.snakemake("-n", "all", *SHORT), "provenance.json is not readable JSON")
     path.write_text(json.dumps({"stage": "prepare_data"}))
     assert_message(prepared.snakemake("-n", "all", *SHORT), "not a provenance file of this version")
+
+
+def test_clone_without_symbolic_links_is_told_what_to_add(checkout):
+    profiles = checkout.folder / "profiles"
+    profiles.unlink()
+    profiles.write_text("workflow/profiles")
+    done = checkout.snakemake("-n", "data")
+    assert done.returncode == 0
+    assert "add --workflow-profile workflow/profiles/default" in done.stderr

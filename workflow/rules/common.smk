@@ -35,6 +35,14 @@ try:
 except UserError as error:
     raise WorkflowError(str(error))
 
+# A clone made without symbolic links has a file in place of the link to the profiles.
+if workflow.is_main_process and os.path.isfile("profiles"):
+    print(
+        "`profiles` is no link, so Snakemake runs without this project's settings: "
+        "add --workflow-profile workflow/profiles/default",
+        file=sys.stderr,
+    )
+
 # Find `cgc` even if this environment is not activated, as with `.venv/bin/snakemake`.
 os.environ["PATH"] += os.pathsep + os.path.dirname(sys.executable)
 
