@@ -135,7 +135,7 @@ def test_run_is_told_with_score_time_device_commit_and_checkpoint(
     checkpoint = file_hash(reported.folder / folder / "model.safetensors")[:12]
     measured = ["10", "3.2 min", "Test GPU", "abc123def456", checkpoint]
     assert rows_of(page, "runs")[made_row(reported.config)] == [
-        "CIFAR-10 cgc, seed 0", "trained here", "91.2", "450", *measured
+        "CIFAR-10 CGC, seed 0", "trained here", "91.2", "450", *measured
     ]  # fmt: skip
 
 
@@ -247,7 +247,7 @@ def test_numbers_are_expected_allowed_and_yours(
     monkeypatch.setattr(render, "read_reference", lambda preset: reference)
     monkeypatch.setattr(render, "compare", lambda ours, theirs: rows)
     page = BeautifulSoup(render_report(own_config), "html.parser")
-    label = "cgc a setting, top-1, %"
+    label = "CGC a setting, top-1, %"
     assert rows_of(page, "expected") == [
         [label, "95.0", "± 1.5", "91.0", "differs"],
         [label, "95.00", "unknown", "not run", "not run"],

@@ -30,6 +30,7 @@ from cgc.report.claims.finding import SETTINGS, Verdict
 from cgc.report.claims.share_meaning import ShareMeaning, meaning_of_share
 from cgc.report.evidence import Evidence, Section
 from cgc.report.figures import FIGURES, figures_of
+from cgc.report.names import variant_name
 from cgc.report.page.contents import ReportTable, read_figure, read_report_table, report_table
 from cgc.report.page.runs import list_environments, list_runs
 from cgc.report.rounding import MOST_DECIMALS, decimals_for
@@ -151,15 +152,16 @@ def _expected(config: Config) -> ReportTable | str:
         rows = compare(config, read_reference(config.preset).config)
     except UserError as error:
         return str(error)
-    cells = frame_of([_compared_cells(row) for row in rows])
+    cells = frame_of([_compared_cells(row, config) for row in rows])
     return report_table("expected-numbers", "", EXPECTED_CAPTION, cells, labels=3)
 
 
-def _compared_cells(row: Compared) -> dict[str, str]:
+def _compared_cells(row: Compared, config: Config) -> dict[str, str]:
     """Return a compared number, with as many digits as its allowed variation justifies."""
     decimals = MOST_DECIMALS if row.allowed is None else decimals_for(row.allowed)
+    name = row.number.name
     return {
-        "number": row.number.name,
+        "number": variant_name(config, name) if name in config.variants else name.replace("_", " "),
         "of": row.number.group,
         "quantity": in_words(row.number.quantity),
         "expected": f"{fmean(row.theirs):.{decimals}f}",

@@ -8,6 +8,7 @@ from cgc.config import Config, Run
 from cgc.files import read_json
 from cgc.provenance import artefact_of, file_hash, read_provenance
 from cgc.provenance.job import environment
+from cgc.report.names import variant_name
 from cgc.scores import NOT_RUN, frame_of, run_metrics, valid_artefact
 
 NOT_RECORDED = "not recorded"
@@ -36,7 +37,11 @@ def list_runs(config: Config) -> pd.DataFrame:
 
 def _run_row(config: Config, run: Run) -> dict[str, Any]:
     title = config.settings[run.setting].title
-    row: dict[str, Any] = {"setting": title, "variant": run.variant, "seed": run.seed}
+    row: dict[str, Any] = {
+        "setting": title,
+        "variant": variant_name(config, run.variant),
+        "seed": run.seed,
+    }
     weights = _weights_hash(config, run)
     if weights is None:
         return row | dict.fromkeys(MEASURED, NOT_RUN)
