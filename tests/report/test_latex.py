@@ -63,6 +63,11 @@ def test_wide_table_takes_two_columns() -> None:
     assert latex.endswith("\\end{table*}\n")
 
 
+def test_negative_numbers_have_a_minus_and_names_a_hyphen() -> None:
+    rows = pd.DataFrame({"variant": ["ResNet-8"], "low_points": [-0.75]}, dtype=object)
+    assert r"ResNet-8 & $-$0.75 " in as_latex(rows, Layout("variant low_points"))
+
+
 def test_long_names_may_be_broken() -> None:
     latex = as_latex(pd.DataFrame({"layer": ["layer2.0.temporal.conv"]}), Layout("layer"))
     assert r"layer2.\allowbreak{}0.\allowbreak{}temporal.\allowbreak{}conv" in latex

@@ -3,6 +3,7 @@ r"""A table for a two-column paper: booktabs, a caption, a label, one or two col
 It needs `\usepackage{booktabs,tabularx}`. Text columns share the width that the numbers leave.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -102,7 +103,7 @@ def _head(text: str, is_number: bool, is_stretched: bool) -> str:
 def _cell(text: str) -> str:
     if text == NOT_RUN:
         return rf"\textit{{{text}}}"
-    escaped = text.translate(_ESCAPED)
+    escaped = re.sub(r"^-(?=[\d.])", "$-$", text.translate(_ESCAPED))
     if max(map(len, text.split() or [""])) > LONGEST_WORD:
         for sign in (".", r"\_", "-", "/"):
             escaped = escaped.replace(sign, rf"{sign}\allowbreak{{}}")
