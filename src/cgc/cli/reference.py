@@ -20,7 +20,7 @@ from cgc.provenance.publication import origin
 
 if TYPE_CHECKING:
     from cgc.reference import Reference
-    from cgc.reference.compare import Compared, Verdict
+    from cgc.reference.compare import Agreement, Compared
     from cgc.report.figures import FigureInfo
 
 
@@ -77,7 +77,7 @@ def compare(
         print(json.dumps(_as_json(rows, reference, verdicts)))
     else:
         _print_rows(rows, reference)
-        print(", ".join(f"{verdicts[verdict]} {words}" for verdict, words in VERDICTS.items()))
+        print(", ".join(f"{verdicts[verdict]} {words}" for verdict, words in AGREEMENTS.items()))
     if verdicts["differs"]:
         raise typer.Exit(1)
 
@@ -134,7 +134,7 @@ def _print_rows(rows: "list[Compared]", reference: "Reference") -> None:
 
 
 def _as_json(
-    rows: "list[Compared]", reference: "Reference", verdicts: "Counter[Verdict]"
+    rows: "list[Compared]", reference: "Reference", verdicts: "Counter[Agreement]"
 ) -> dict[str, Any]:
     numbers = [
         {**row.number._asdict(), "ours": row.ours, "theirs": row.theirs, "allowed": row.allowed}
@@ -142,11 +142,11 @@ def _as_json(
         for row in rows
     ]
     about = {"preset": reference.config.preset, "reference": reference.made}
-    return about | {"numbers": numbers, "counts": {name: verdicts[name] for name in VERDICTS}}
+    return about | {"numbers": numbers, "counts": {name: verdicts[name] for name in AGREEMENTS}}
 
 
 # Verdicts with their words, in the order of the last line.
-VERDICTS: "dict[Verdict, str]" = {
+AGREEMENTS: "dict[Agreement, str]" = {
     "agrees": "agree",
     "differs": "differ",
     "not run": "not run",

@@ -23,7 +23,7 @@ LEVEL = 0.99  # of one number; a preset has dozens
 LEAST_FREEDOM = 2  # degrees of freedom of a spread: three seeds of one variant
 ROUNDING = 1e-9  # of sums in another order
 
-Verdict = Literal["agrees", "differs", "not run", "not judged"]
+Agreement = Literal["agrees", "differs", "not run", "not judged"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Compared:
     allowed: float | None
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> Agreement:
         """Whether the means agree."""
         if not self.ours:
             return "not run"
